@@ -1,0 +1,1 @@
+"""Cloud ML Engine on one machine, offline: training, prediction and their storage."""

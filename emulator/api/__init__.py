@@ -1,0 +1,1 @@
+"""The emulator's application, one module a Google host."""

@@ -1,0 +1,1 @@
+"""Where replicas run: modules that know nothing of each other."""

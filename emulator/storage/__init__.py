@@ -1,0 +1,1 @@
+"""Cloud Storage: names, generations and sessions here, bytes in fake-gcs-server."""
