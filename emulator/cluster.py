@@ -1,0 +1,103 @@
+"""What runs where, as plain values: replicas, their place, their lines and their ends."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from emulator.identity import Identity
+
+Isolation = Literal["namespaces", "none"]
+
+
+class Bind(msgspec.Struct, frozen=True):
+    """A folder or file of this machine, seen inside a replica at ``target``."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+class Network(msgspec.Struct, frozen=True):
+    """The one way out of a replica: a gateway listener of its own, or none at all.
+
+    ``scope`` "google" opens Google's hosts (served offline) and ``allow_hosts``;
+    "hosts" opens ``allow_hosts`` ("name:port") alone.
+    """
+
+    identity: Identity
+    scope: Literal["google", "hosts"] = "google"
+    allow_hosts: tuple[str, ...] = ()
+
+
+class Replica(msgspec.Struct, frozen=True):
+    """One process of a site. ``work_dir`` is its writable working directory.
+
+    ``listen`` names sockets (without the leading NUL) that exist outside before the
+    process starts and are inherited as file descriptors 3, 4, …
+    ``task`` is the log label (``master-replica-0``), ``name`` the key within the site.
+    """
+
+    name: str
+    task: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    work_dir: str
+    binds: tuple[Bind, ...] = ()
+    isolation: Isolation = "namespaces"
+    network: Network | None = None
+    listen: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+
+
+class SiteSpec(msgspec.Struct, frozen=True):
+    """A job attempt's place (or a server's, or an installation's): one supervisor owns it."""
+
+    site_id: str
+    grace_s: float = 30.0  # how long it outlives a killed emulator
+
+
+class Ref(msgspec.Struct, frozen=True):
+    """Where a started replica is found again, also by a restarted emulator."""
+
+    runner: str
+    site_id: str
+    name: str
+    task: str
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of output. ``time`` in seconds since the epoch; ``seq`` counts from 1 per replica.
+
+    Stream "log" is a record of Python's logging or an uncaught traceback, then with
+    ``level`` (a logging level name), ``path`` and ``lineno``.
+    """
+
+    seq: int
+    time: float
+    stream: Literal["stdout", "stderr", "log"]
+    text: str
+    level: str = ""
+    path: str = ""
+    lineno: int = 0
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """How a replica ended; ``signal`` is set instead of ``code`` when a signal ended it."""
+
+    reason: Literal["exited", "stopped", "abandoned", "lost", "failed_to_start"]
+    code: int | None = None
+    signal: int | None = None
+    out_of_memory: bool = False
+    traceback: str = ""
+    message: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def succeeded(self) -> bool:
+        return self.code == 0 and not self.out_of_memory
+
+
+def decode(document: bytes, kind: type[Any]) -> Any:
+    """Read one of these values back from JSON."""
+    return msgspec.json.decode(document, type=kind)
