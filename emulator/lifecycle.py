@@ -1,0 +1,79 @@
+"""Which exit does what: the service's table of ends, and its texts (service reference §4.7 to §4.9)."""
+
+from typing import Final, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from emulator.cluster import Exit
+
+RESTARTS_PER_REPLICA: Final = 5
+RETRIES_PER_JOB: Final = 3
+TRACEBACK_LIMIT: Final = 2048
+OMITTED: Final = "  [...]"
+_SIGKILL: Final = 9
+
+Action = Literal["succeed", "fail", "restart"]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A replica that failed: ``task_type`` and ``index`` as messages name it (``master 0``)."""
+
+    task_type: str
+    index: int
+    exit: Exit
+
+
+def is_retryable(end: Exit) -> bool:
+    """Death by a signal that nobody asked for, or a lost machine; running out of memory is not."""
+    if end.out_of_memory or end.reason == "failed_to_start":
+        return False
+    return end.reason == "lost" or (end.signal is not None and end.signal != _SIGKILL)
+
+
+def after(end: Exit, *, restarts: int) -> Action:
+    """What follows the end of a job's primary replica that was restarted ``restarts`` times."""
+    if end.succeeded:
+        return "succeed"
+    if is_retryable(end) and restarts < RESTARTS_PER_REPLICA * (RETRIES_PER_JOB + 1):
+        return "restart"
+    return "fail"
+
+
+def error_message(failures: list[Failure], *, project_number: str, job_id: str) -> str:
+    """The job's ``errorMessage``: a block for each failed replica, then the line with the link."""
+    blocks = [_block(failure) for failure in failures]
+    return "\n".join([*blocks, "", _link(project_number, job_id)])
+
+
+def shorten(traceback: str, limit: int = TRACEBACK_LIMIT) -> str:
+    """Cut a traceback to ``limit`` bytes by leaving out the oldest frames."""
+    text = traceback.rstrip("\n")
+    if len(text.encode()) <= limit or "\n" not in text:
+        return text.encode()[:limit].decode(errors="ignore")
+    head, *rest = text.split("\n")
+    while rest and len("\n".join([head, OMITTED, *rest]).encode()) > limit:
+        rest.pop(0)
+    while rest and rest[0].startswith("    "):  # never begin with a frame's source line
+        rest.pop(0)
+    return "\n".join([head, OMITTED, *rest])
+
+
+def _block(failure: Failure) -> str:
+    replica, end = f"The replica {failure.task_type} {failure.index}", failure.exit
+    if end.out_of_memory or end.signal == _SIGKILL:
+        return f"{replica} ran out-of-memory and exited with a non-zero status of 9(SIGKILL)"
+    if end.reason == "failed_to_start":
+        return f"{replica} could not be started: {end.message}"
+    status = end.code if end.signal is None else f"-{end.signal}"
+    first = f"{replica} exited with a non-zero status of {status}. "
+    return f"{first}\n{shorten(end.traceback)}" if end.traceback else first
+
+
+def _link(project_number: str, job_id: str) -> str:
+    query = f'resource.type="ml_job"\nresource.labels.job_id="{job_id}"'
+    return (
+        "To find out more about why your job exited please check the logs: "
+        f"https://console.cloud.google.com/logs/viewer?project={project_number}"
+        f"&resource=ml_job%2Fjob_id%2F{job_id}&advancedFilter={quote(query, safe='._')}"
+    )
