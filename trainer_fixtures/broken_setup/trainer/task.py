@@ -1,0 +1,3 @@
+"""Never runs: its setup.py breaks at the installation."""
+
+print("never run")

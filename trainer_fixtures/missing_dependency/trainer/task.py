@@ -1,0 +1,3 @@
+"""Never runs: what its setup.py requires cannot be had."""
+
+print("never run")

@@ -1,0 +1,3 @@
+"""Is there, but the job asks for another module."""
+
+print("never run")
