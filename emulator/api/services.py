@@ -1,0 +1,121 @@
+"""What the API needs of the rest of the emulator: a port for each kind of resource."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from emulator.logs import Entry
+from emulator.resources import Job, Model, Operation, Version
+
+
+class Project(msgspec.Struct, frozen=True):
+    """A cloud project; ``create_time`` is RFC 3339 text."""
+
+    project_id: str
+    project_number: int
+    name: str
+    create_time: str
+
+    @property
+    def service_agent(self) -> str:
+        """The account that the service reads packages and writes models with."""
+        return f"service-{self.project_number}@cloud-ml.google.com.iam.gserviceaccount.com"
+
+    @property
+    def tpu_service_agent(self) -> str:
+        return f"service-{self.project_number}@cloud-tpu.iam.gserviceaccount.com"
+
+
+class Projects(Protocol):
+    """Raises NotFound (or PermissionDenied, as Google does) for a project that is not there."""
+
+    def get(self, id_or_number: str) -> Project: ...
+    def list(self) -> Sequence[Project]: ...
+    def default(self) -> Project: ...
+
+
+class Jobs(Protocol):
+    """``submit`` gets a job that has passed ``validation.check_job``; duplicates are its own to see.
+
+    Every method raises NotFound where the job is missing, ``patch`` Aborted for another etag.
+    """
+
+    async def submit(self, project_id: str, job: Job) -> Job: ...
+    def get(self, project_id: str, job_id: str) -> Job: ...
+    def list(self, project_id: str) -> Sequence[Job]: ...
+    async def cancel(self, project_id: str, job_id: str) -> None: ...
+    def patch(
+        self, project_id: str, job_id: str, labels: dict[str, str] | None, etag: bytes
+    ) -> Job:
+        """Replace the labels unless None; a non-empty etag must be the current one."""
+        ...
+
+
+class Models(Protocol):
+    """Models and their versions; ids are bare, ``mask`` holds snake_case paths.
+
+    ``create`` and ``create_version`` get resources that have passed validation.
+    """
+
+    def create(self, project_id: str, model: Model) -> Model: ...
+    def get(self, project_id: str, model_id: str) -> Model: ...
+    def list(self, project_id: str) -> Sequence[Model]: ...
+    async def patch(
+        self, project_id: str, model_id: str, model: Model, mask: Sequence[str]
+    ) -> Operation: ...
+    async def delete(self, project_id: str, model_id: str) -> Operation: ...
+
+    async def create_version(
+        self, project_id: str, model_id: str, version: Version
+    ) -> Operation: ...
+    def get_version(self, project_id: str, model_id: str, version_id: str) -> Version: ...
+    def list_versions(self, project_id: str, model_id: str) -> Sequence[Version]: ...
+    async def patch_version(
+        self, version_name: str, version: Version, mask: Sequence[str]
+    ) -> Operation: ...
+    async def delete_version(
+        self, project_id: str, model_id: str, version_id: str
+    ) -> Operation: ...
+    def set_default(self, project_id: str, model_id: str, version_id: str) -> Version: ...
+
+
+class Operations(Protocol):
+    def get(self, project_id: str, operation_id: str) -> Operation: ...
+    def list(self, project_id: str) -> Sequence[Operation]: ...
+    async def cancel(self, project_id: str, operation_id: str) -> None: ...
+
+
+class Prediction(Protocol):
+    async def predict(self, name: str, body: bytes) -> tuple[int, bytes]:
+        """Ask a model's default version, or a version, by full name; HTTP status and answer."""
+        ...
+
+
+class LogReader(Protocol):
+    """``emulator.logs.Logs``, as far as it is read."""
+
+    def jobs(self, project_id: str) -> Iterable[str]: ...
+    def read(self, project_id: str, job_id: str, *, since: float = 0.0) -> Iterator[Entry]: ...
+
+
+class Policies(Protocol):
+    """IAM policies as JSON documents by full resource name (``emulator.policies``)."""
+
+    def get(self, resource_name: str) -> bytes | None: ...
+    def put(self, resource_name: str, policy: bytes) -> None: ...
+    def forget(self, resource_name: str) -> None: ...
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the API calls; ``clock`` answers seconds since the epoch."""
+
+    projects: Projects
+    jobs: Jobs
+    models: Models
+    operations: Operations
+    predict: Prediction
+    logs: LogReader
+    policies: Policies
+    clock: Callable[[], float] = time.time
