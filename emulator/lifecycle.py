@@ -1,4 +1,4 @@
-"""Which exit does what: the service's table of ends, and its texts (service reference §4.7 to §4.9)."""
+"""Which exit does what: the service's table of ends and its texts (service reference §4.7 on)."""
 
 from typing import Final, Literal
 from urllib.parse import quote
@@ -25,10 +25,15 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def is_retryable(end: Exit) -> bool:
-    """Death by a signal that nobody asked for, or a lost machine; running out of memory is not."""
-    if end.out_of_memory or end.reason == "failed_to_start":
+    """Death by a signal that nobody asked for, or a lost machine; running out of memory is not.
+
+    A replica that stopped with the emulator counts as one whose machine was lost.
+    """
+    if end.out_of_memory or end.reason == "failed_to_start" or end.succeeded:
         return False
-    return end.reason == "lost" or (end.signal is not None and end.signal != _SIGKILL)
+    if end.reason in {"lost", "stopped", "abandoned"}:
+        return True
+    return end.signal is not None and end.signal != _SIGKILL
 
 
 def after(end: Exit, *, restarts: int) -> Action:

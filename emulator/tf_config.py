@@ -24,7 +24,7 @@ class Task(msgspec.Struct, frozen=True):
 
 def primary(runtime_version: str) -> str:
     """``master`` up to runtime 1.15, ``chief`` from 2.1 on."""
-    return "master" if int(runtime_version.split(".")[0]) < 2 else "chief"  # noqa: PLR2004
+    return "master" if int(runtime_version.split(".", maxsplit=1)[0]) < 2 else "chief"  # noqa: PLR2004
 
 
 def user_args(
