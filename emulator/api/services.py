@@ -7,25 +7,8 @@ from typing import Protocol
 import msgspec
 
 from emulator.logs import Entry
+from emulator.projects import Project
 from emulator.resources import Job, Model, Operation, Version
-
-
-class Project(msgspec.Struct, frozen=True):
-    """A cloud project; ``create_time`` is RFC 3339 text."""
-
-    project_id: str
-    project_number: int
-    name: str
-    create_time: str
-
-    @property
-    def service_agent(self) -> str:
-        """The account that the service reads packages and writes models with."""
-        return f"service-{self.project_number}@cloud-ml.google.com.iam.gserviceaccount.com"
-
-    @property
-    def tpu_service_agent(self) -> str:
-        return f"service-{self.project_number}@cloud-tpu.iam.gserviceaccount.com"
 
 
 class Projects(Protocol):
@@ -37,7 +20,7 @@ class Projects(Protocol):
 
 
 class Jobs(Protocol):
-    """``submit`` gets a job that has passed ``validation.check_job``; duplicates are its own to see.
+    """``submit`` gets a job that has passed ``validation.check_job``; it sees duplicates itself.
 
     Every method raises NotFound where the job is missing, ``patch`` Aborted for another etag.
     """
@@ -73,7 +56,7 @@ class Models(Protocol):
     def get_version(self, project_id: str, model_id: str, version_id: str) -> Version: ...
     def list_versions(self, project_id: str, model_id: str) -> Sequence[Version]: ...
     async def patch_version(
-        self, version_name: str, version: Version, mask: Sequence[str]
+        self, project_id: str, model_id: str, version_id: str, version: Version, mask: Sequence[str]
     ) -> Operation: ...
     async def delete_version(
         self, project_id: str, model_id: str, version_id: str
