@@ -1,0 +1,125 @@
+"""Jobs as the API knows them: submit, get, list, cancel, patch; and a restart's resume."""
+
+import asyncio
+
+import msgspec
+
+from emulator.course import Course, Grounds, Prepare
+from emulator.errors import Aborted, AlreadyExists, FailedPrecondition
+from emulator.ledger import Ledger, Private
+from emulator.names import GcsUri, job_name
+from emulator.objects import Objects
+from emulator.resources import Job, TrainingInput
+from emulator.states import JobState
+
+
+class Jobs:
+    """All jobs; at most ``at_once`` of them prepare or run at a time, the rest are queued."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        objects: Objects,
+        grounds: Grounds,
+        prepare: Prepare,
+        *,
+        at_once: int,
+    ) -> None:
+        self._ledger = ledger
+        self._objects = objects
+        self._grounds = grounds
+        self._prepare = prepare
+        self._slots = asyncio.Semaphore(at_once)
+        self._courses: dict[str, tuple[Course, asyncio.Task[None]]] = {}
+
+    async def submit(self, project_id: str, job: Job) -> Job:
+        """Store a valid job as QUEUED and begin with it; its packages must be readable."""
+        project = self._ledger.projects.get(project_id)
+        name = job_name(project_id, job.job_id)
+        if self._ledger.exists(name):
+            raise _duplicate()
+        await self._check_reachable(job, project.service_agent)
+        queued = msgspec.structs.replace(job, state=JobState.QUEUED, create_time=self._ledger.now())
+        if not self._ledger.enter(name, queued, Private(project_id)):
+            raise _duplicate()
+        for text in (
+            "Validating job requirements...",
+            "Job creation request has been successfully validated.",
+            f"Job {job.job_id} is queued.",
+        ):
+            self._ledger.say(name, text)
+        self._begin(name)
+        return self.get(project_id, job.job_id)
+
+    def get(self, project_id: str, job_id: str) -> Job:
+        return self._ledger.load(job_name(project_id, job_id))[0]
+
+    def list(self, project_id: str) -> list[Job]:
+        """Newest first."""
+        return self._ledger.of_project(project_id)
+
+    async def cancel(self, project_id: str, job_id: str) -> None:
+        """Begin to end a job; nothing happens to one that has ended."""
+        name = job_name(project_id, job_id)
+        state = self._ledger.state(name)
+        if state.is_terminal or state == JobState.CANCELLING:
+            return
+        self._ledger.move(name, JobState.CANCELLING)
+        if name in self._courses:
+            self._courses[name][0].cancel()
+
+    def patch(
+        self, project_id: str, job_id: str, labels: dict[str, str] | None, etag: bytes
+    ) -> Job:
+        """Replace the labels unless None; a non-empty etag must be the current one."""
+        name = job_name(project_id, job_id)
+        job, private = self._ledger.load(name)
+        if etag and etag != job.etag:
+            raise Aborted("The etag of the job does not match: it was changed meanwhile.")
+        if labels is not None:
+            self._ledger.save(name, msgspec.structs.replace(job, labels=labels), private)
+        return self.get(project_id, job_id)
+
+    def resume(self) -> set[str]:
+        """Go on with every job that has not ended; answer the sites that they use."""
+        sites = set()
+        for name, private in list(self._ledger.unfinished()):
+            if private.ref is not None:
+                sites.add(private.ref.site_id)
+            self._begin(name)
+        return sites
+
+    async def close(self) -> None:
+        """Let go of all jobs without changing their state; their sites are the runner's to end."""
+        tasks = [task for _, task in self._courses.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, name: str) -> None:
+        course = Course(name, self._ledger, self._grounds, self._prepare, self._slots)
+        task = asyncio.create_task(course.run(), name=name)
+        self._courses[name] = (course, task)
+        task.add_done_callback(lambda _: self._courses.pop(name, None))
+
+    async def _check_reachable(self, job: Job, service_agent: str) -> None:
+        """Refuse packages that cannot be read, and a job directory in a missing bucket."""
+        spec = job.training_input or TrainingInput()
+        for uri in spec.package_uris:
+            if await self._objects.stat(GcsUri.parse(uri)) is None:
+                raise FailedPrecondition.field(
+                    "package_uris",
+                    "The provided GCS paths cannot be read by service account "
+                    f"{service_agent}. If you just enabled the API, please try again after a "
+                    "few minutes.",
+                )
+        if spec.job_dir:
+            bucket = GcsUri.parse(spec.job_dir).bucket
+            if not await self._objects.bucket_exists(bucket):
+                raise FailedPrecondition.field(
+                    "job_dir", f"The bucket gs://{bucket} does not exist."
+                )
+
+
+def _duplicate() -> AlreadyExists:
+    return AlreadyExists.field("job.job_id", "A job with this id already exists.")

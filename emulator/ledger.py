@@ -1,0 +1,160 @@
+"""A job's record and its log: every change of state is written here, and by its table."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from emulator import lifecycle
+from emulator.cluster import Exit, Ref
+from emulator.errors import NotFound
+from emulator.logs import SERVICE, Logs
+from emulator.names import project_name
+from emulator.projects import Projects
+from emulator.resources import Job, TrainingOutput
+from emulator.states import JobState
+from emulator.store import Record, Store
+from emulator.tf_config import Task
+
+KIND: Final = "jobs"
+MASTER: Final = Task("master", 0)
+ML_UNITS_PER_HOUR: Final = 0.3878  # BASIC, of the service's price list
+
+
+class Private(msgspec.Struct, frozen=True):
+    """What only the emulator keeps of a job: its replica, and how often that was restarted."""
+
+    project_id: str
+    ref: Ref | None = None
+    restarts: int = 0
+
+
+class Report(Protocol):
+    """How a preparation tells what it does, in the service's own log lines."""
+
+    def __call__(self, message: str, severity: str = "INFO", task: str = MASTER.label) -> None: ...
+
+
+class Ledger:
+    """Load, save and move jobs by full name; say things in their logs."""
+
+    def __init__(
+        self, store: Store, logs: Logs, projects: Projects, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self.logs = logs
+        self.projects = projects
+        self.clock = clock
+
+    def now(self) -> datetime:
+        """The time in whole seconds, as the service's timestamps are."""
+        return datetime.fromtimestamp(int(self.clock()), UTC)
+
+    def exists(self, name: str) -> bool:
+        return self._store.get(name) is not None
+
+    def enter(self, name: str, job: Job, private: Private) -> bool:
+        """Store a new job; False if the name is taken."""
+        return self._store.insert(_record(name, job, private))
+
+    def load(self, name: str) -> tuple[Job, Private]:
+        record = self._store.get(name)
+        if record is None:
+            raise NotFound.field("name", "The specified job was not found.")
+        return _with_etag(record.document), msgspec.json.decode(record.private, type=Private)
+
+    def save(self, name: str, job: Job, private: Private) -> None:
+        self._store.replace(_record(name, job, private))
+
+    def of_project(self, project_id: str) -> list[Job]:
+        """Newest first."""
+        records = self._store.list(KIND, project_name(project_id))
+        return [_with_etag(record.document) for record in records]
+
+    def unfinished(self) -> Iterator[tuple[str, Private]]:
+        """Jobs that have not ended, oldest first."""
+        for record in reversed(self._store.list(KIND)):
+            if not JobState(_with_etag(record.document).state).is_terminal:
+                yield record.name, msgspec.json.decode(record.private, type=Private)
+
+    def state(self, name: str) -> JobState:
+        return JobState(self.load(name)[0].state)
+
+    def move(self, name: str, state: JobState, **fields: Any) -> None:
+        job, private = self.load(name)
+        if state == JobState.RUNNING:
+            fields.setdefault("start_time", self.now())
+        after = JobState(job.state).to(state)
+        self.save(name, msgspec.structs.replace(job, state=after, **fields), private)
+
+    def end(self, name: str, state: JobState, error: str = "") -> None:
+        """Write the end of a job; one that is being cancelled ends as cancelled only."""
+        job, _ = self.load(name)
+        if job.state == JobState.CANCELLING and state != JobState.CANCELLED:
+            return
+        now = self.now()
+        hours = (now - (job.start_time or now)).total_seconds() / 3600
+        output = TrainingOutput(consumed_ml_units=round(hours * ML_UNITS_PER_HOUR, 2))
+        self.move(name, state, end_time=now, error_message=error, training_output=output)
+
+    def fail(self, name: str, end: Exit) -> None:
+        """End a job as the service does when its replica failed."""
+        job, private = self.load(name)
+        number = str(self.projects.get(private.project_id).project_number)
+        text = lifecycle.error_message(
+            [lifecycle.Failure(MASTER.type, MASTER.index, end)],
+            project_number=number,
+            job_id=job.job_id,
+        )
+        self.say(name, text, severity="ERROR")
+        self.say(name, "Finished tearing down training program.")
+        self.say(name, "Job failed.")
+        self.end(name, JobState.FAILED, text)
+
+    def succeed(self, name: str) -> None:
+        """End a job as the service does when its primary replica did well."""
+        for text in (
+            "Module completed; cleaning up.",
+            "Clean up finished.",
+            "Task completed successfully.",
+        ):
+            self.say(name, text, task=MASTER.label)
+        self.say(name, "Job completed successfully.")
+        self.end(name, JobState.SUCCEEDED)
+
+    def say(self, name: str, message: str, *, severity: str = "INFO", task: str = SERVICE) -> None:
+        """Write a log entry in the service's own words."""
+        job, private = self.load(name)
+        self.logs.write(
+            private.project_id,
+            job.job_id,
+            message,
+            time=self.clock(),
+            severity=severity,
+            task=task,
+        )
+
+    def reporter(self, name: str) -> Report:
+        def report(message: str, severity: str = "INFO", task: str = MASTER.label) -> None:
+            self.say(name, message, severity=severity, task=task)
+
+        return report
+
+
+def _record(name: str, job: Job, private: Private) -> Record:
+    plain = msgspec.structs.replace(job, etag=b"")
+    return Record(
+        KIND,
+        name,
+        project_name(private.project_id),
+        msgspec.json.encode(plain),
+        msgspec.json.encode(private),
+    )
+
+
+def _with_etag(document: bytes) -> Job:
+    """An etag is what the document's content makes it: nothing to store, nothing to forget."""
+    etag = hashlib.sha256(document).digest()[:9]
+    return msgspec.structs.replace(msgspec.json.decode(document, type=Job), etag=etag)
