@@ -1,1 +1,17 @@
 """Cloud ML Engine on one machine, offline: training, prediction and their storage."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.embedded import Emulator as Emulator
+
+__all__ = ["Emulator"]
+
+
+def __getattr__(name: str) -> Any:
+    """``emulator.Emulator``, imported when first asked for: `import emulator` stays light."""
+    if name == "Emulator":
+        from emulator.embedded import Emulator  # noqa: PLC0415 - the point of this function
+
+        return Emulator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
