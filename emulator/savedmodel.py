@@ -1,0 +1,285 @@
+"""A SavedModel's tags, signatures and operations, read from its file without TensorFlow."""
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, Self
+
+import msgspec
+
+from emulator.errors import CmleError
+from emulator.wire import Buffer, Message, WireError, signed
+
+BINARY: Final = "saved_model.pb"
+TEXT: Final = "saved_model.pbtxt"
+SERVE: Final = "serve"
+DEFAULT_SIGNATURE: Final = "serving_default"
+INIT_OP: Final = "__saved_model_init_op"  # TensorFlow 2 files its initialiser as a signature
+MAX_BYTES: Final = (1 << 31) - 1  # what a protocol buffer can be
+MAX_RANK: Final = 254  # TensorFlow's own
+
+# DataType of tensorflow/core/framework/types.proto
+_DTYPES: Final = {
+    0: "invalid",
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    4: "uint8",
+    5: "int16",
+    6: "int8",
+    7: "string",
+    8: "complex64",
+    9: "int64",
+    10: "bool",
+    11: "qint8",
+    12: "quint8",
+    13: "qint32",
+    14: "bfloat16",
+    15: "qint16",
+    16: "quint16",
+    17: "uint16",
+    18: "complex128",
+    19: "float16",
+    20: "resource",
+    21: "variant",
+    22: "uint32",
+    23: "uint64",
+    24: "float8_e5m2",
+    25: "float8_e4m3fn",
+    29: "int4",
+    30: "uint4",
+}
+_REFERENCE: Final = 100  # added to a type's number for a reference to it
+_EMPTY: Final = Message(b"")
+
+Encoding = Literal["dense", "sparse", "composite"]
+
+
+class SavedModelError(CmleError):
+    """The files are no SavedModel that can be read; the message says why, as a sentence."""
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """One input or output. ``shape`` None: unknown rank; a dimension None: unknown size.
+
+    ``name`` is the tensor's name in the graph; it is empty unless ``encoding`` is "dense".
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None = None
+    encoding: Encoding = "dense"
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What can be asked of a model: tensors by alias."""
+
+    method: str = ""
+    inputs: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
+
+
+class MetaGraph(msgspec.Struct, frozen=True):
+    """One graph of a SavedModel. ``ops`` are the operations its nodes and functions use, sorted."""
+
+    tags: tuple[str, ...] = ()
+    tensorflow_version: str = ""
+    producer: int = 0
+    ops: tuple[str, ...] = ()
+    signatures: dict[str, Signature] = {}
+
+    @property
+    def callable_signatures(self) -> dict[str, Signature]:
+        """The signatures without TensorFlow's own entry for its initialiser."""
+        return {name: s for name, s in self.signatures.items() if name != INIT_OP}
+
+
+class SavedModel(msgspec.Struct, frozen=True):
+    """What ``saved_model.pb`` says of itself."""
+
+    schema_version: int = 0
+    meta_graphs: tuple[MetaGraph, ...] = ()
+
+    @classmethod
+    def read(cls, source: Path | bytes) -> Self:
+        """Read a SavedModel's directory, its ``saved_model.pb``, or that file's bytes.
+
+        SavedModelError if there is none or it cannot be read.
+        """
+        if isinstance(source, bytes):
+            return cls._parse(source, "The SavedModel")
+        path = source / BINARY if source.is_dir() else source
+        if path.suffix == ".pbtxt" or (not path.exists() and path.with_name(TEXT).exists()):
+            raise SavedModelError(
+                f"{path.with_name(TEXT)} is in the text format, which is read by TensorFlow alone; "
+                f"export the model with as_text=False to have it checked before it is loaded."
+            )
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                if not 0 < size <= MAX_BYTES:
+                    raise SavedModelError(
+                        f"{path} has {size} bytes; a SavedModel has 1 to {MAX_BYTES}."
+                    )
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+                    return cls._parse(buffer, str(path))
+        except OSError as error:
+            raise SavedModelError(f"{path} cannot be read: {error.strerror}.") from error
+
+    @classmethod
+    def _parse(cls, buffer: Buffer, where: str) -> Self:
+        schema_version = 0
+        graphs = []
+        try:
+            for field in Message(buffer):
+                match field:
+                    case 1, int(version):
+                        schema_version = signed(version)
+                    case 2, Message() as graph:
+                        graphs.append(_meta_graph(graph))
+                    case _:
+                        pass
+        except WireError as error:
+            raise SavedModelError(f"{where} is no readable SavedModel: {error}.") from error
+        if not graphs:
+            raise SavedModelError(f"{where} is no SavedModel: it has no meta graph.")
+        return cls(schema_version, tuple(graphs))
+
+    def tagged(self, *tags: str) -> tuple[MetaGraph, ...]:
+        """The meta graphs with exactly these tags, as TensorFlow's loader compares them."""
+        return tuple(graph for graph in self.meta_graphs if set(graph.tags) == set(tags))
+
+
+# The numbers below are those of saved_model.proto, meta_graph.proto, graph.proto and kin. A field
+# of another kind than its schema's is passed over, as by every reader of protocol buffers.
+
+
+def _meta_graph(message: Message) -> MetaGraph:
+    tags: list[str] = []
+    version, producer = "", 0
+    ops: set[str] = set()
+    signatures: dict[str, Signature] = {}
+    for field in message:
+        match field:
+            case 1, Message() as info:
+                tags += [tag.text() for tag in info.messages(4)]
+                version = next((text.text() for text in info.messages(5)), version)
+            case 2, Message() as graph:
+                producer = _graph(graph, ops)
+            case 5, Message() as entry:
+                name, value = _entry(entry)
+                signatures[name] = _signature(value)
+            case _:
+                pass
+    return MetaGraph(
+        tags=tuple(tags),
+        tensorflow_version=version,
+        producer=producer,
+        ops=tuple(sorted(ops)),
+        signatures=dict(sorted(signatures.items())),
+    )
+
+
+def _graph(graph: Message, ops: set[str]) -> int:
+    """Collect the operations of a GraphDef and its functions; answer the producer's version."""
+    producer = 0
+    for field in graph:
+        match field:
+            case 1, Message() as node:
+                ops.add(_op(node))
+            case 2, Message() as library:
+                for function in library.messages(1):
+                    ops.update(map(_op, function.messages(3)))
+            case 4, Message() as versions:
+                producer = _number(versions)
+            case _:
+                pass
+    ops.discard("")
+    return producer
+
+
+def _op(node: Message) -> str:
+    """The operation of a NodeDef; what follows it (attributes, constants) is not looked at."""
+    return next(node.messages(2), _EMPTY).text()
+
+
+def _signature(message: Message) -> Signature:
+    inputs: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
+    method = ""
+    for field in message:
+        match field:
+            case (1 | 2) as number, Message() as entry:
+                alias, value = _entry(entry)
+                (inputs if number == 1 else outputs)[alias] = _tensor(value)
+            case 3, Message() as text:
+                method = text.text()
+            case _:
+                pass
+    return Signature(method, dict(sorted(inputs.items())), dict(sorted(outputs.items())))
+
+
+def _tensor(message: Message) -> Tensor:
+    name, dtype, shape = "", _DTYPES[0], None
+    encoding: Encoding = "dense"
+    for field in message:
+        match field:
+            case 1, Message() as text:
+                name = text.text()
+            case 2, int(number):
+                dtype = _dtype(signed(number))
+            case 3, Message() as dimensions:
+                shape = _shape(dimensions)
+            case 4, Message():
+                encoding = "sparse"
+            case 5, Message():
+                encoding = "composite"
+            case _:
+                pass
+    return Tensor(name, dtype, shape, encoding)
+
+
+def _dtype(number: int) -> str:
+    return _DTYPES.get(number) or _DTYPES.get(number - _REFERENCE) or f"type {number}"
+
+
+def _shape(message: Message) -> tuple[int | None, ...] | None:
+    sizes: list[int | None] = []
+    unknown_rank = False
+    for field in message:
+        match field:
+            case 2, Message() as dimension:
+                size = _number(dimension)
+                sizes.append(None if size < 0 else size)
+            case 3, int(flag):
+                unknown_rank = flag != 0
+            case _:
+                pass
+        if len(sizes) > MAX_RANK:
+            raise WireError(f"a shape of more than {MAX_RANK} dimensions")
+    return None if unknown_rank else tuple(sizes)
+
+
+def _number(message: Message) -> int:
+    """The integer in field 1 of a small message."""
+    return next((signed(value) for key, value in message if key == 1 and isinstance(value, int)), 0)
+
+
+def _entry(entry: Message) -> tuple[str, Message]:
+    """A map's entry: field 1 is the key, field 2 the value; either may be left out."""
+    return next(entry.messages(1), _EMPTY).text(), next(entry.messages(2), _EMPTY)
+
+
+def summary(signature: Signature) -> Iterator[str]:
+    """Lines for a person: ``x: float32 (?, 3)`` for each input, then each output after ``→``."""
+    for arrow, tensors in (("", signature.inputs), ("→ ", signature.outputs)):
+        for alias, tensor in tensors.items():
+            yield f"{arrow}{alias}: {tensor.dtype} {describe_shape(tensor.shape)}"
+
+
+def describe_shape(shape: tuple[int | None, ...] | None) -> str:
+    """``(?, 3)``; ``unknown`` for an unknown rank."""
+    if shape is None:
+        return "unknown"
+    inside = ", ".join("?" if size is None else str(size) for size in shape)
+    return f"({inside},)" if len(shape) == 1 else f"({inside})"
