@@ -1,6 +1,6 @@
 """Long-running operations: written before their work begins, ended by it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -31,11 +31,6 @@ class Operations:
     def get(self, project_id: str, operation_id: str) -> Operation:
         return self._load(operation_name(project_id, operation_id))
 
-    def list(self, project_id: str) -> list[Operation]:
-        """Newest first."""
-        records = self._store.list(KIND, project_name(project_id))
-        return [msgspec.json.decode(record.document, type=Operation) for record in records]
-
     async def cancel(self, project_id: str, operation_id: str) -> None:
         """Ask an operation to end; nothing happens to one that is done."""
         name = operation_name(project_id, operation_id)
@@ -47,13 +42,12 @@ class Operations:
         if name in self.cancellations:
             self.cancellations[name]()
 
-    def unfinished(self) -> "list[Operation]":
+    def unfinished(self) -> Iterator[Operation]:
         """Oldest first."""
-        found = (
-            msgspec.json.decode(record.document, type=Operation)
-            for record in reversed(self._store.list(KIND))
-        )
-        return [operation for operation in found if not operation.done]
+        for record in reversed(self._store.list(KIND)):
+            operation = msgspec.json.decode(record.document, type=Operation)
+            if not operation.done:
+                yield operation
 
     def begin(
         self, project_id: str, kind: OperationType, model_name: str, version: Version | None = None
@@ -90,6 +84,11 @@ class Operations:
     def fail(self, name: str, code: int, message: str) -> Operation:
         """End an operation with a google.rpc code and a sentence."""
         return self._end(name, error=Status(code=code, message=message))
+
+    def list(self, project_id: str) -> list[Operation]:
+        """Newest first."""
+        records = self._store.list(KIND, project_name(project_id))
+        return [msgspec.json.decode(record.document, type=Operation) for record in records]
 
     def _end(
         self, name: str, *, response: Version | None = None, error: Status | None = None

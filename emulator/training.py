@@ -54,18 +54,20 @@ def service_account(project_number: int) -> str:
     return f"{project_number}-compute@developer.gserviceaccount.com"
 
 
-def as_snake_case(spec: TrainingInput) -> dict[str, Any]:
-    """A TrainingInput as the service's runner sees it: snake_case, defaults missing."""
+def as_snake_case(message: msgspec.Struct) -> dict[str, Any]:
+    """A message as the service's runner sees it: snake_case, defaults missing, lists."""
+    defaults = type(message)()
     return {
-        name: msgspec.to_builtins(value)
-        for name in spec.__struct_fields__
-        if (value := getattr(spec, name)) != _DEFAULTS[name]
+        name: _plain(value)
+        for name in message.__struct_fields__
+        if (value := getattr(message, name)) != getattr(defaults, name)
     }
 
 
-_DEFAULTS: Final = {
-    name: getattr(TrainingInput(), name) for name in TrainingInput().__struct_fields__
-}
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return as_snake_case(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def training_replica(job: Job, prepared: Prepared, place: Place) -> Replica:
