@@ -1,1 +1,67 @@
-"""The pytest plugin: an emulator as fixtures."""
+"""The pytest plugin: an emulator, a bucket and a submitted job as fixtures."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from emulator.embedded import Emulator
+    from emulator.outcome import Outcome
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(
+        "cmle_serve",
+        type="args",
+        help="flags of `cmle serve` for the emulator of the tests, such as --isolation require",
+    )
+
+
+@pytest.fixture(scope="session")
+def cmle_engine(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["Emulator"]:
+    """A running emulator for the whole run: a free port, a project and a folder of its own."""
+    from emulator.embedded import Emulator
+
+    name = f"cmle-tests-{secrets.token_hex(4)}"
+    options = pytestconfig.getini("cmle_serve")
+    with Emulator(tmp_path_factory.mktemp("cmle"), project=name, options=options) as engine:
+        yield engine
+
+
+@pytest.fixture
+def cmle_bucket(cmle_engine: "Emulator") -> Iterator[str]:
+    """The name of an empty bucket that only this test has."""
+    name = f"cmle-{secrets.token_hex(8)}"
+    with cmle_engine.client() as client:
+        client.storage.create(name)
+        yield name
+        client.storage.remove(name)
+
+
+@pytest.fixture
+def cmle_submit(
+    cmle_engine: "Emulator", cmle_bucket: str, request: pytest.FixtureRequest
+) -> Callable[..., "Outcome"]:
+    """Submits a trainer, waits until the job has ended, answers its Outcome.
+
+    ``cmle_submit(folder, ["--train-steps=10"], runtime_version="2.11")``: a package
+    directory, the trainer's arguments, fields of ``trainingInput`` and ``timeout_s``.
+    """
+    from emulator.rehearsal import rehearse
+
+    name = re.sub(r"[^A-Za-z0-9]+", "_", request.node.name)[:80].strip("_")
+
+    def submit(folder: "Path | str", args: "Sequence[str]" = (), **choices: object) -> "Outcome":
+        job_id = f"{name}_{secrets.token_hex(4)}"
+        with cmle_engine.client() as client:
+            return rehearse(client, folder, args, bucket=cmle_bucket, job_id=job_id, **choices)
+
+    return submit

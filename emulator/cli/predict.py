@@ -41,13 +41,14 @@ def read_request(
     json_lines: IO[str] | None, text_lines: IO[str] | None, whole: IO[str] | None
 ) -> dict[str, Any]:
     """The request's body from exactly one of the three files."""
-    if sum(file is not None for file in (json_lines, text_lines, whole)) != 1:
+    given = [file for file in (json_lines, text_lines, whole) if file is not None]
+    if len(given) != 1:
         raise click.UsageError(
             "Exactly one of --json-instances, --text-instances and --json-request must be given."
         )
+    lines = given[0].read()
     if whole is not None:
-        return _whole(whole.read())
-    lines = (json_lines or text_lines or whole or click.get_text_stream("stdin")).read()
+        return _whole(lines)
     rows = lines.rstrip("\n").split("\n") if lines.strip("\n") else []
     if not rows:
         raise OperatorError("No valid instance was found in input file.")

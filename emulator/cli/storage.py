@@ -1,5 +1,6 @@
 """``cmle storage``: buckets and objects from the terminal, for what gcloud is not at hand."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def ls(*, uri: str, form: str, data_dir: Path, project: str) -> None:
 def cat(*, uri: str, data_dir: Path, project: str) -> None:
     """Write an object to standard output."""
     with connect(data_dir, project) as client:
-        click.get_binary_stream("stdout").write(client.storage.download(str(gs_uri(uri))))
+        sys.stdout.buffer.write(client.storage.download(str(gs_uri(uri))))
 
 
 @storage.command()

@@ -1,0 +1,109 @@
+"""``cmle serve``: the emulator in the foreground, ended by SIGINT or SIGTERM."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emulator.cli.options import cache_dir_option, data_dir_option
+
+if TYPE_CHECKING:
+    from emulator.datadir import Endpoint
+
+READY = """cmle is ready at {url} (project {project}, isolation {isolation})
+  data      {data_dir}
+  clients   eval "$(cmle env --data-dir {data_dir})"
+            cmle run --data-dir {data_dir} -- gcloud …
+  end       Ctrl-C"""
+
+
+@click.command(name="serve")
+@data_dir_option
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8787,
+    show_default=True,
+    help="0: any free one.",
+)
+@click.option("--project", default="cmle-project", show_default=True, help="The project's id.")
+@click.option(
+    "--runner",
+    type=click.Choice(["process"]),
+    default="process",
+    show_default=True,
+    help="Where replicas run.",
+)
+@click.option(
+    "--isolation",
+    type=click.Choice(["auto", "require", "namespaces", "none"]),
+    default="auto",
+    show_default=True,
+    help="require: namespaces or nothing.",
+)
+@click.option(
+    "--runtime-policy",
+    type=click.Choice(["exact", "nearest"]),
+    default="exact",
+    show_default=True,
+    help="nearest: a newer TensorFlow may stand in.",
+)
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A host outside that jobs may reach; repeatable.",
+)
+@click.option(
+    "--fake-gcs-server",
+    type=click.Path(path_type=Path),
+    help="The program, if it is not to be found or obtained.",
+)
+@cache_dir_option
+@click.option(
+    "--wheelhouse",
+    type=click.Path(path_type=Path),
+    help="A folder of wheels that installations use instead of an index.",
+)
+@click.option(
+    "--grace",
+    "grace_s",
+    type=float,
+    default=30.0,
+    show_default=True,
+    help="Seconds that a job outlives a killed emulator.",
+)
+@click.option("--while-stdin-open", is_flag=True, hidden=True)
+def serve(*, while_stdin_open: bool, **settings: Any) -> None:
+    """Run the emulator in the foreground; SIGINT or SIGTERM ends it."""
+    from emulator.server import Settings
+    from emulator.server import serve as run
+
+    if while_stdin_open:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    chosen = Settings(**settings)
+    raise click.exceptions.Exit(run(chosen, _say, lambda card: _ready(card, chosen.data_dir)))
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _ready(card: "Endpoint", data_dir: Path) -> None:
+    text = READY.format(
+        url=card.url, project=card.project, isolation=card.isolation, data_dir=data_dir
+    )
+    click.echo(text)
+    sys.stdout.flush()
+
+
+def _end_with_stdin() -> None:
+    """Whoever holds the other end of standard input is gone: end as for SIGTERM."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
