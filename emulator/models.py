@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -12,7 +12,7 @@ from emulator import names
 from emulator.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from emulator.operations import CANCELLED, Operations
 from emulator.resources import Model, Operation, Version
-from emulator.rollout import Rollout, RolloutFailed
+from emulator.rollout import RolloutFailed
 from emulator.states import VersionState
 from emulator.store import Record, Store
 
@@ -21,6 +21,14 @@ _T = TypeVar("_T")
 MODELS: Final = "models"
 VERSIONS: Final = "versions"
 FAILED_PRECONDITION: Final = 9  # google.rpc code
+
+
+class Deployments(Protocol):
+    """``emulator.rollout.Rollout``, as far as models need it."""
+
+    async def check(self, version: Version) -> None: ...
+    async def deploy(self, name: str, version: Version) -> None: ...
+    async def remove(self, name: str) -> None: ...
 
 
 class _ModelPrivate(msgspec.Struct, frozen=True):
@@ -34,7 +42,7 @@ class Models:
         self,
         store: Store,
         operations: Operations,
-        rollout: Rollout,
+        rollout: Deployments,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
