@@ -49,6 +49,7 @@ class Recipe(msgspec.Struct, frozen=True):
     python_version: str
     requirements: str
     variables: dict[str, str] = {}
+    stands_in_for: str = ""  # the Python version that was asked for
     warning: str = ""
 
     @property
@@ -169,13 +170,6 @@ class Runtimes:
                 found = await find(python, self._environment, fetched=self._pythons)
                 if found is not None:
                     return await self._make(recipe, found, progress)
-        if not rows:
-            raise OperatorError(
-                f"Runtime version {version} needs Python {python_version}, which is not on this "
-                "machine, and no newer TensorFlow can stand in for it: tf.contrib and the 1.x "
-                f"behaviour ended with it. Install Python {python_version} (pyenv or "
-                f"`uv python install {python_version}`) or submit with runtime version 2.11."
-            )
         interpreter = await self._fetch(version, python_version, progress)
         return await self._make(self._exact(version, python_version), interpreter, progress)
 
@@ -186,7 +180,14 @@ class Runtimes:
             f"machine has no Python {python_version}. Results and errors may differ from the "
             "service's."
         )
-        return Recipe(row.runtime, python, self._read(row.requirements), row.variables, warning)
+        return Recipe(
+            row.runtime,
+            python,
+            self._read(row.requirements),
+            row.variables,
+            stands_in_for=python_version,
+            warning=warning,
+        )
 
     async def _fetch(self, version: str, python_version: str, progress: Progress) -> Interpreter:
         subject = f"Python {python_version}"
@@ -202,8 +203,19 @@ class Runtimes:
         raise OperatorError(
             f"Runtime version {version} needs Python {python_version}. It is not on PATH, not "
             f"in pyenv's folder, and uv could not fetch it:\n{reason}\n"
-            f"Install Python {python_version} (for instance with pyenv), or serve with "
-            "--runtime-policy nearest to let a newer TensorFlow stand in for 2.11."
+            f"Install Python {python_version} (for instance with pyenv){self._way_out(version)}."
+        )
+
+    def _way_out(self, version: str) -> str:
+        rows = [row for row in self._versions.stand_ins if row.runtime == version]
+        if not rows:
+            return f"; no newer TensorFlow can stand in for {version}, which had tf.contrib"
+        pythons = ", ".join(python for row in rows for python in row.python)
+        if self._policy == "nearest":
+            return f", or one of the Pythons that can stand in for it ({pythons})"
+        return (
+            f", or serve with --runtime-policy nearest: a newer TensorFlow on Python {pythons} "
+            "then stands in for it"
         )
 
     async def _finished(self, recipe: Recipe) -> Runtime | None:
@@ -216,7 +228,7 @@ class Runtimes:
             return None
         return Runtime(
             version=recipe.version,
-            python_version=recipe.python_version,
+            python_version=recipe.stands_in_for or recipe.python_version,
             actual_python=made.python,
             tensorflow=made.tensorflow,
             key=recipe.key,
