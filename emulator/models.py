@@ -28,7 +28,7 @@ class Deployments(Protocol):
 
     async def check(self, version: Version) -> None: ...
     async def deploy(self, name: str, version: Version) -> None: ...
-    async def remove(self, name: str) -> None: ...
+    async def remove(self, name: str, version: Version) -> None: ...
 
 
 class _ModelPrivate(msgspec.Struct, frozen=True):
@@ -261,7 +261,7 @@ class Models:
             self._operations.fail(operation, code, message)
 
     async def _remove(self, operation: str, name: str) -> None:
-        await self._rollout.remove(name)
+        await self._rollout.remove(name, self._version(name))
         record = self._version_record(name)
         model = self._model(record.parent)
         with self._store.transaction():

@@ -15,11 +15,18 @@ class Servers(Protocol):
     async def predict(self, key: str, body: bytes) -> tuple[int, bytes]: ...
 
 
+class Rollouts(Protocol):
+    """``emulator.rollout.Rollout``, as far as a prediction needs it."""
+
+    async def recall(self, name: str, version: Version) -> None: ...
+
+
 class Online:
     """Answers ``projects.predict``; bodies pass through undecoded."""
 
-    def __init__(self, models: Models, servers: Servers) -> None:
+    def __init__(self, models: Models, rollouts: Rollouts, servers: Servers) -> None:
         self._models = models
+        self._rollouts = rollouts
         self._servers = servers
 
     async def predict(self, name: str, body: bytes) -> tuple[int, bytes]:
@@ -31,6 +38,7 @@ class Online:
                 f"Version {last_component(version.name)} cannot predict: its state is "
                 f"{version.state}. {version.error_message}".rstrip(),
             )
+        await self._rollouts.recall(version.name, version)
         return await self._servers.predict(version.name, body)
 
     def _version(self, name: str) -> Version:

@@ -160,9 +160,14 @@ class Predictions:
             log.warning("%s: no prediction: %s", key, error)
             return 500, INTERNAL
 
+    def knows(self, key: str) -> bool:
+        """Whether ``add`` or ``deploy`` made this version known since the start."""
+        return key in self._versions
+
     def sites(self) -> set[str]:
-        """The sites of versions, which are not to be swept."""
-        return {version.ref.site_id for version in self._versions.values() if version.ref}
+        """The sites of all versions' servers, also of before a restart: not to be swept."""
+        refs = map(_read_ref, self._state_dir.glob("server-*.json"))
+        return {ref.site_id for ref in refs if ref is not None}
 
     async def close(self) -> None:
         """Stop every server; what is deployed stays known to ``state_dir``'s owner."""
@@ -358,10 +363,14 @@ class Predictions:
         fresh.replace(path)
 
     def _recall(self, key: str) -> Ref | None:
-        try:
-            return msgspec.json.decode(self._memory(key).read_bytes(), type=Ref)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
+        return _read_ref(self._memory(key))
+
+
+def _read_ref(path: Path) -> Ref | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Ref)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 async def _exchange(upstream: Upstream, body: bytes) -> tuple[int, bytes]:

@@ -1,6 +1,7 @@
 """The rollout of a model version: its files copied, its model checked, its server started."""
 
 import asyncio
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,7 @@ from emulator.deployment import CREATE_FAILED, Deployment
 from emulator.errors import ApiError, FailedPrecondition, OperatorError
 from emulator.names import GcsUri
 from emulator.objects import Objects
+from emulator.prediction import ServerFailed
 from emulator.resources import Version
 from emulator.runtimes import Runtime
 from emulator.savedmodel import SavedModel, SavedModelError
@@ -28,7 +30,9 @@ class RolloutFailed(Exception):
 class Servers(Protocol):
     """``emulator.prediction.Predictions``, as far as a rollout needs it."""
 
-    async def deploy(self, version: Deployment) -> None: ...
+    def knows(self, key: str) -> bool: ...
+    def add(self, deployment: Deployment) -> None: ...
+    async def deploy(self, deployment: Deployment) -> None: ...
     async def undeploy(self, key: str) -> None: ...
 
 
@@ -62,30 +66,36 @@ class Rollout:
             raise RolloutFailed(deployment.unreadable(error)) from error
         if flaw := deployment.flaw(model):
             raise RolloutFailed(flaw)
-        await self.start(name, version)
-
-    async def start(self, name: str, version: Version) -> None:
-        """Start the server of a version whose model is here already."""
         try:
-            runtime = await self._ensure(version.runtime_version, version.python_version)
-            await self._servers.deploy(
-                Deployment(
-                    key=name,
-                    model_dir=str(self._place(name) / MODEL_FOLDER),
-                    python=runtime.python,
-                    binds=runtime.binds,
-                )
-            )
-        except OperatorError as error:
+            await self._servers.deploy(await self._deployment(name, version))
+        except (OperatorError, ServerFailed) as error:
             text = str(error)
             raise RolloutFailed(
                 text if text.startswith(CREATE_FAILED) else CREATE_FAILED + text
             ) from error
 
-    async def remove(self, name: str) -> None:
+    async def recall(self, name: str, version: Version) -> None:
+        """Make a version known again whose rollout was before a restart."""
+        if not self._servers.knows(name):
+            known = await self._deployment(name, version)
+            if not self._servers.knows(name):
+                self._servers.add(known)
+
+    async def remove(self, name: str, version: Version) -> None:
         """Stop the server and forget the copy."""
+        with contextlib.suppress(OperatorError):
+            await self.recall(name, version)
         await self._servers.undeploy(name)
         await asyncio.to_thread(shutil.rmtree, self._place(name), ignore_errors=True)
+
+    async def _deployment(self, name: str, version: Version) -> Deployment:
+        runtime = await self._ensure(version.runtime_version, version.python_version)
+        return Deployment(
+            key=name,
+            model_dir=str(self._place(name) / MODEL_FOLDER),
+            python=runtime.python,
+            binds=runtime.binds,
+        )
 
     async def _copy(self, uri: GcsUri, target: Path) -> None:
         await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)

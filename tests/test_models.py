@@ -34,7 +34,8 @@ class Deployments:
             raise RolloutFailed("Create Version failed. Bad model.")
         self.deployed.add(name)
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str, version: Version) -> None:
+        assert version.state == "DELETING"
         self.deployed.discard(name)
 
 
