@@ -85,7 +85,8 @@ class Emulator:
 
     def environment(self) -> dict[str, str]:
         """The variables that lead Google's clients here, as ``cmle env`` prints them."""
-        return variables(self.endpoint)
+        gcloud_dir = str(self.data_dir / "gcloud")
+        return variables(self.url, self.endpoint.bundle_path, self.project, gcloud_dir)
 
     def client(self) -> Client:
         """A small REST client; close it, or use ``with``."""

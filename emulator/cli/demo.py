@@ -1,0 +1,41 @@
+"""``cmle demo``: the main job from start to finish, with everything set up on the way."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from emulator.cli.options import cache_dir_option
+from emulator.cli.output import console
+
+
+@click.command(name="demo")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".cmle/demo"),
+    show_default=True,
+    help="The folder of the emulator; the one that runs there is used, else one is started.",
+)
+@click.option(
+    "--runtime-version", type=click.Choice(["1.15", "2.11"]), default="2.11", show_default=True
+)
+@click.option(
+    "--runtime-policy",
+    type=click.Choice(["exact", "nearest"]),
+    default="nearest",
+    show_default=True,
+    help="nearest: a newer TensorFlow stands in where Python 3.7 is missing, and it is said.",
+)
+@click.option(
+    "--train-steps", type=click.IntRange(1), default=400, show_default=True, help="How long."
+)
+@cache_dir_option
+@click.option("--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels.")
+@click.option("--fake-gcs-server", type=click.Path(path_type=Path), help="The program to use.")
+def demo(**choices: Any) -> None:
+    """Train on made-up taxi rides, export, deploy and predict; exit 0 only if all succeeded."""
+    from emulator.demo import Choices, demonstrate
+
+    demonstrate(Choices(environment=dict(os.environ), **choices), console())
