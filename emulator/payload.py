@@ -110,7 +110,8 @@ def read_query(known: Mapping[str, Field], given: Mapping[str, str]) -> dict[str
     """Check query parameters; answer the method's own in camelCase."""
     everywhere = schema.table().parameters
     spellings = {schema.snake(name): name for name in (*known, *everywhere)}
-    spellings |= {name: name for name in spellings.values()} | {"$alt": "alt", "x__xgafv": "alt"}
+    spellings |= {name: name for name in spellings.values()}
+    spellings |= {f"${name}": name for name in everywhere} | {"x__xgafv": "$.xgafv"}
     walk, answer = _Walk(), {}
     for key, text in given.items():
         name = spellings.get(key)
