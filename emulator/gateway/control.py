@@ -1,0 +1,183 @@
+"""The gateway's control socket: listeners are handed over here, and its state is asked."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import msgspec
+
+from emulator.cluster import Network
+from emulator.errors import OperatorError
+from emulator.gateway.listeners import Listener
+from emulator.gateway.switchboard import Switchboard
+
+log = logging.getLogger(__name__)
+
+LINE_LIMIT: Final = 64 * 1024
+_SOCKETS_LIMIT: Final = 64  # of one request
+_CREDENTIALS: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the protocol; exactly one of its fields is given."""
+
+    listen: Network | None = None
+    status: bool = False
+    shutdown: bool = False
+
+
+class Control:
+    """Answers on ``\\0cmle-gateway-<instance>``, one JSON line a request.
+
+    ``{"listen": {identity, allow_hosts, scope}}`` comes with listening sockets (SCM_RIGHTS); they
+    are served until the connection that brought them ends. Only this process's own user may speak.
+    """
+
+    def __init__(
+        self,
+        instance: str,
+        *,
+        status: Callable[[], dict[str, Any]],
+        shutdown: Callable[[], None],
+    ) -> None:
+        self._status = status
+        self._shutdown = shutdown
+        self._allow_hosts: tuple[str, ...] = ()
+        self._socket = _listening(f"\0cmle-gateway-{instance}", instance)
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def serve(self, board: Switchboard, allow_hosts: tuple[str, ...] = ()) -> None:
+        """Take visitors, for ever; ``allow_hosts`` are the emulator's own exceptions."""
+        self._allow_hosts = allow_hosts
+        loop = asyncio.get_running_loop()
+        while True:
+            visitor, _ = await loop.sock_accept(self._socket)
+            if (uid := _uid(visitor)) != os.geteuid():
+                log.warning("Refused the control socket to user %s", uid)
+                visitor.close()
+                continue
+            visit = loop.create_task(self._receive(visitor, board))
+            self._visits.add(visit)
+            visit.add_done_callback(self._visits.discard)
+
+    async def close(self) -> None:
+        """End the visits, and the listeners that they brought."""
+        self._socket.close()
+        visits = list(self._visits)
+        for visit in visits:
+            visit.cancel()
+        await asyncio.gather(*visits, return_exceptions=True)
+
+    async def _receive(self, visitor: socket.socket, board: Switchboard) -> None:
+        listeners: list[Listener] = []
+        with visitor:
+            try:
+                async for line, sockets in _lines(visitor):
+                    answer = await self._answer(line, sockets, listeners, board)
+                    await asyncio.get_running_loop().sock_sendall(
+                        visitor, msgspec.json.encode(answer) + b"\n"
+                    )
+            except OSError as error:
+                log.debug("A visitor of the control socket left: %s", error)
+            finally:
+                for listener in listeners:
+                    listener.close()
+
+    async def _answer(
+        self,
+        line: bytes,
+        sockets: list[socket.socket],
+        listeners: list[Listener],
+        board: Switchboard,
+    ) -> dict[str, Any]:
+        with contextlib.ExitStack() as unused:
+            for sock in sockets:
+                unused.enter_context(sock)
+            try:
+                request = msgspec.json.decode(line, type=Request)
+                if request.listen is not None:
+                    if not sockets:
+                        return {"error": "A request to listen comes with listening sockets."}
+                    network = self._network(request.listen)
+                    listeners += [await Listener.open(sock, network, board) for sock in sockets]
+                    unused.pop_all()
+                elif request.shutdown:
+                    self._shutdown()
+                elif not request.status:
+                    return {"error": "A request is one of listen, status and shutdown."}
+            except (msgspec.DecodeError, OSError, ValueError) as error:
+                return {"error": str(error)}
+            return {"ok": True, **(self._status() if request.status else {})}
+
+    def _network(self, asked: Network) -> Network:
+        """The emulator's own exceptions hold for everyone who may use Google's hosts."""
+        if asked.scope == "hosts" or not self._allow_hosts:
+            return asked
+        return msgspec.structs.replace(asked, allow_hosts=asked.allow_hosts + self._allow_hosts)
+
+
+def _listening(name: str, instance: str) -> socket.socket:
+    with contextlib.ExitStack() as on_error:
+        sock = on_error.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        sock.setblocking(False)  # noqa: FBT003 the socket module's own signature
+        try:
+            sock.bind(name)
+        except OSError as error:
+            raise OperatorError(
+                f"Another gateway already serves the data directory with the instance {instance} "
+                f"({error.strerror}). Stop the emulator that owns it and try again."
+            ) from None
+        sock.listen()
+        on_error.pop_all()
+        return sock
+
+
+def _uid(visitor: socket.socket) -> int:
+    credentials = visitor.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(credentials)[1])
+
+
+async def _lines(visitor: socket.socket) -> AsyncIterator[tuple[bytes, list[socket.socket]]]:
+    """Each line with the sockets that came with its bytes; the caller closes them."""
+    pending = b""
+    sockets: list[socket.socket] = []
+    try:
+        while True:
+            while b"\n" in pending:
+                line, _, pending = pending.partition(b"\n")
+                handed, sockets = sockets, []
+                yield line, handed
+            if len(pending) > LINE_LIMIT:
+                return
+            await _readable(visitor)
+            try:
+                data, handles, _, _ = socket.recv_fds(visitor, LINE_LIMIT, _SOCKETS_LIMIT)
+            except BlockingIOError:
+                continue
+            sockets += [socket.socket(fileno=handle) for handle in handles]
+            if not data:
+                return
+            pending += data
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+async def _readable(visitor: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(visitor, _settle, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(visitor)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
