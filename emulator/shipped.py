@@ -7,6 +7,7 @@ PACKAGE: Final = Path(__file__).resolve().parent
 DATA: Final = PACKAGE / "data"
 SHIMS: Final = DATA / "shims"
 CATALOG: Final = DATA / "catalog"
+CAPTURE: Final = SHIMS / "capture"  # on PYTHONPATH of replicas: its sitecustomize.py logs
 
 
 def folder(name: str) -> Path:

@@ -1,0 +1,152 @@
+"""What the service's images did at the start of Python: logging and tracebacks become records.
+
+Python imports this file by itself (its folder is on PYTHONPATH). It puts the folders of
+CMLE_SITE_PACKAGES before the environment's own, as a user's site was in the service, sends
+records of ``logging`` and the traceback of an uncaught exception to the socket CMLE_LOG_FD,
+and hands over to another sitecustomize, if there is one. Otherwise it leaves no trace: a
+failure of its own never reaches the program. Runs on Python 2.7 and every Python 3.
+"""
+
+import os
+import sys
+
+_TEXT_LIMIT = 60000  # bytes of a packet; longer texts are sent in pieces
+
+
+class _Channel(object):
+    """The supervisor's socket: one write is one record, whole whoever else writes."""
+
+    def __init__(self, number, inode):
+        self._number = number
+        self._inode = inode
+
+    def is_open(self):
+        """Whether the descriptor is still ours: a program may have closed or reused it."""
+        try:
+            return os.fstat(self._number).st_ino == self._inode
+        except OSError:
+            return False
+
+    def send(self, kind, level, path, lineno, text):
+        """Answer whether the record was taken."""
+        if not self.is_open():
+            return False
+        head = "\0".join((kind, level, path, str(lineno), ""))
+        head, body = _bytes(head), _bytes(text)
+        try:
+            for at in range(0, max(len(body), 1), _TEXT_LIMIT):
+                self._write(head + body[at : at + _TEXT_LIMIT])
+        except (OSError, IOError):
+            return False
+        return True
+
+    def _write(self, packet):
+        while True:
+            try:
+                os.write(self._number, packet)
+                return
+            except (OSError, IOError) as error:
+                if error.errno != 4:  # EINTR, which Python 2 shows
+                    raise
+
+
+def _bytes(text):
+    if isinstance(text, bytes):
+        return text
+    return text.encode("utf-8", "replace")
+
+
+def _capture_logging(channel, level):
+    import logging
+
+    class Handler(logging.Handler):
+        """No lock: one write is atomic, and a lock would be held for ever after a fork."""
+
+        def handle(self, record):
+            chosen = self.filter(record)
+            if chosen:
+                self.emit(chosen if isinstance(chosen, logging.LogRecord) else record)
+            return chosen
+
+        def emit(self, record):
+            try:
+                text = self.format(record)
+                taken = channel.send("R", record.levelname, record.pathname, record.lineno, text)
+                if not taken and sys.stderr is not None:
+                    sys.stderr.write(text + "\n")
+            except Exception:
+                self.handleError(record)
+
+    handler = Handler()
+    logging.getLogger().addHandler(handler)
+    if isinstance(logging.getLevelName(level), int):
+        logging.getLogger().setLevel(level)
+    else:
+        logging.getLogger().setLevel(logging.INFO)
+
+
+def _capture_tracebacks(channel):
+    def hook(kind, value, trace):
+        if not channel.is_open():
+            sys.__excepthook__(kind, value, trace)
+            return
+        import traceback
+
+        text = "".join(traceback.format_exception(kind, value, trace)).rstrip("\n")
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        path = trace.tb_frame.f_code.co_filename if trace else ""
+        if not channel.send("T", "ERROR", path, trace.tb_lineno if trace else 0, text):
+            sys.__excepthook__(kind, value, trace)
+
+    sys.excepthook = hook
+
+
+def _add_site_packages(folders):
+    import site
+
+    own = [folder for folder in folders.split(os.pathsep) if os.path.isdir(folder)]
+    before = list(sys.path)
+    for folder in own:
+        site.addsitedir(folder)
+    added = [path for path in sys.path if path not in before]
+    names = ("site-packages", "dist-packages")
+    places = [at for at, path in enumerate(before) if os.path.basename(path) in names]
+    at = places[0] if places else len(before)
+    sys.path[:] = before[:at] + added + before[at:]
+
+
+def _hand_over():
+    """Run the sitecustomize that this one hides; Python keeps whichever stays in its table."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != here]
+    ours = sys.modules.pop("sitecustomize", None)
+    try:
+        __import__("sitecustomize")
+    except ImportError as error:
+        # Python 2's says no name: its message ends with it
+        if "sitecustomize" not in (getattr(error, "name", None) or str(error)):
+            raise
+    finally:
+        if ours is not None and sys.modules.setdefault("sitecustomize", ours) is not ours:
+            sys.modules["_cmle_capture"] = ours  # Python 2 empties a module that is let go
+
+
+def _begin():
+    folders = os.environ.get("CMLE_SITE_PACKAGES")
+    if folders:
+        _add_site_packages(folders)
+    number = os.environ.get("CMLE_LOG_FD", "")
+    inode = os.environ.get("CMLE_LOG_INODE", "")
+    if number.isdigit() and inode.isdigit():
+        channel = _Channel(int(number), int(inode))
+        if channel.is_open():
+            _capture_logging(channel, os.environ.get("CLOUD_ML_LOG_LEVEL") or "INFO")
+            _capture_tracebacks(channel)
+
+
+try:
+    _begin()
+except Exception:
+    pass  # the program comes first
+_hand_over()

@@ -1,0 +1,30 @@
+"""The variables that lead a replica's clients to the gateway, below its own ones."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from emulator import environment
+from emulator.cluster import Replica
+
+# The supervisor puts the port in: it is known when the listener is open.
+_GATEWAY: Final = "http://127.0.0.1:{gateway_port}"
+
+
+def with_variables(replica: Replica, bundle: Path) -> Replica:
+    """Add what the replica's isolation level and network need; its own variables win.
+
+    In namespaces Google's names lead to the gateway by themselves; a proxy is the way to
+    the hosts that are allowed beside them.
+    """
+    network = replica.network
+    if network is None:
+        return replica
+    isolated = replica.isolation == "namespaces"
+    ca_bundle = environment.SYSTEM_BUNDLE if isolated else str(bundle)
+    if isolated and network.scope == "google" and not network.allow_hosts:
+        added = environment.namespace_variables(ca_bundle)
+    else:
+        added = environment.replica_variables(_GATEWAY, ca_bundle)
+    return msgspec.structs.replace(replica, env={**added, **replica.env})
