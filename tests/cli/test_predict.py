@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def ask(cmle: "Cmle", tmp_path: Path) -> "Cmle":
+def ask(cmle: "Cmle", data_dir: Path, tmp_path: Path) -> "Cmle":
     def run(flag: str, content: str, *more: str) -> "Result":
         path = tmp_path / "input"
         path.write_text(content)
