@@ -172,10 +172,10 @@ class _Course:
         try:
             await asyncio.to_thread(self._place, package)
         except archives.Refused as refused:
-            failure = _failure(commands[0], 1)
+            text = _failure(commands[0], 1)
             self._report(str(refused), "ERROR")
-            self._report(failure, "ERROR")
-            raise InstallationFailed(failure) from refused
+            self._report(text, "ERROR")
+            raise InstallationFailed(text) from refused
         for attempt in range(1, _TRIES + 1):
             failure = await self._try(commands)
             if failure is None:
