@@ -1,0 +1,1 @@
+"""The figures of the emulator, each measured beside a peer: ``python -m benchmarks``."""
