@@ -121,7 +121,7 @@ class Predictions:
 
     def add(self, deployment: Deployment) -> None:
         """Make a version known; its server is adopted or started when it is first asked."""
-        version = _Version(deployment, self._recall(deployment.key))
+        version = _Version(deployment, _read(self._memory(deployment.key)))
         self._versions[deployment.key] = version
         if version.ref is not None:
             self._watch_idle(version, self._limits.idle_s)
@@ -241,7 +241,6 @@ class Predictions:
     async def _launch(self, version: _Version) -> _Running:
         await self._stop_server(version)
         await self._make_room(version)
-        key = version.deployment.key
         spec = SiteSpec(f"version-{secrets.token_hex(6)}")
         work_dir = self._sites_dir / spec.site_id / "replicas" / SERVER / "work"
         replica = server(
@@ -251,14 +250,12 @@ class Predictions:
             shims=str(SHIMS),
             isolation=self._isolation,
         )
-        site_ref = Ref("", spec.site_id, SERVER, SERVER)
-        version.ref = site_ref
-        self._remember(key, site_ref)
+        self._remember(version, Ref("", spec.site_id, SERVER, SERVER))
         site = await self._runner.open(spec)
         work_dir.mkdir(parents=True, exist_ok=True)
-        version.ref = await site.start(replica)
-        self._remember(key, version.ref)
-        running = self._running(version.ref)
+        ref = await site.start(replica)
+        self._remember(version, ref)
+        running = self._running(ref)
         failure = "its start was given up"
         try:
             if await self._healthy(running, self._limits.load_s, patient=True):
@@ -269,7 +266,7 @@ class Predictions:
             if failure:
                 await self._let_go(running)
         await self._stop_server(version)
-        log.warning("%s: its server did not start: %s", key, failure)
+        log.warning("%s: its server did not start: %s", version.deployment.key, failure)
         raise ServerFailed(bad_model(failure))
 
     def _running(self, ref: Ref) -> _Running:
@@ -356,8 +353,9 @@ class Predictions:
     def _memory(self, key: str) -> Path:
         return self._state_dir / f"server-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
 
-    def _remember(self, key: str, ref: Ref) -> None:
-        path = self._memory(key)
+    def _remember(self, version: _Version, ref: Ref) -> None:
+        version.ref = ref
+        path = self._memory(version.deployment.key)
         fresh = path.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(ref))
         fresh.replace(path)
@@ -367,6 +365,13 @@ class Predictions:
 
 
 def _read_ref(path: Path) -> Ref | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Ref)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _read(path: Path) -> Ref | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Ref)
     except (FileNotFoundError, msgspec.DecodeError):

@@ -130,6 +130,8 @@ class Model:
         the service's C++ server, it lets a batch of one into a scalar placeholder."""
         fed = sorted(feeds)
         wanted = sorted(set(fetches).difference(fed))  # a forwarded key is fed and fetched
+        if not wanted:
+            return feeds
         key = (tuple(fed), tuple(wanted))
         call = self._calls.get(key)
         if call is None:
@@ -141,7 +143,7 @@ class Model:
             if len(self._calls) < MAX_CALLABLES:
                 self._calls[key] = call
         results = dict(feeds)
-        results.update(zip(wanted, call(*[feeds[name] for name in fed]) if wanted else ()))
+        results.update(zip(wanted, call(*[feeds[name] for name in fed])))
         return results
 
     def _array(self, alias, values, dtype):
