@@ -133,14 +133,19 @@ class Models:
         return [self._version(name) for name in sorted(record.name for record in records)]
 
     async def patch_version(
-        self, version_name: str, version: Version, mask: Sequence[str]
+        self,
+        project_id: str,
+        model_id: str,
+        version_id: str,
+        version: Version,
+        mask: Sequence[str],
     ) -> Operation:
+        version_name = names.version_name(project_id, model_id, version_id)
         record = self._version_record(version_name)
         current = self._version(version_name)
         _check_etag(version.etag, current.etag)
         _refuse_busy(current)
         self._write(record, _masked(_read(record, Version), version, mask))
-        project_id = names.components(version_name)["projects"]
         operation = self._operations.begin(
             project_id, "UPDATE_VERSION", record.parent, self._version(version_name)
         )

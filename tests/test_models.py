@@ -223,7 +223,7 @@ def test_a_patch_changes_what_its_mask_names(tmp_path: Path) -> None:
 
             name = "projects/p/models/m/versions/v1"
             scaled = Version(auto_scaling=AutoScaling(min_nodes=2))
-            await here.models.patch_version(name, scaled, ["auto_scaling.min_nodes"])
+            await here.models.patch_version("p", "m", "v1", scaled, ["auto_scaling.min_nodes"])
             assert here.models.version(name).auto_scaling == AutoScaling(min_nodes=2)
 
     run(work())

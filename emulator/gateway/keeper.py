@@ -74,6 +74,7 @@ class Keeper:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",
                 "-m",
                 "emulator.gateway.process",
                 *self._arguments,
