@@ -143,7 +143,7 @@ class Runtimes:
         if refusal := self._versions.refusal(version, python_version):
             raise OperatorError(refusal)
         exact = self._exact(version, python_version)
-        if made := await self._finished(exact):
+        if made := self._finished(exact):
             return made
         interpreter = await find(python_version, self._environment, fetched=self._pythons)
         if interpreter is None and self._policy == "nearest":
@@ -151,6 +151,12 @@ class Runtimes:
         if interpreter is None:
             interpreter = await self._fetch(version, python_version, progress)
         return await self._make(exact, interpreter, progress)
+
+    def finished(self, version: str, python_version: str) -> Runtime | None:
+        """Answer the environment if it is there already; nothing is made, nobody is asked."""
+        if self._versions.refusal(version, python_version):
+            return None
+        return self._finished(self._exact(version, python_version))
 
     def _exact(self, version: str, python_version: str) -> Recipe:
         name = self._versions.runtimes[version].environments[python_version]
@@ -165,7 +171,7 @@ class Runtimes:
         for row in rows:
             for python in row.python:
                 recipe = self._nearest(row, python, python_version)
-                if made := await self._finished(recipe):
+                if made := self._finished(recipe):
                     return made
                 found = await find(python, self._environment, fetched=self._pythons)
                 if found is not None:
@@ -218,7 +224,7 @@ class Runtimes:
             "then stands in for it"
         )
 
-    async def _finished(self, recipe: Recipe) -> Runtime | None:
+    def _finished(self, recipe: Recipe) -> Runtime | None:
         env_dir = self._root / recipe.key
         try:
             made = msgspec.json.decode((env_dir / COMPLETE).read_bytes(), type=Made)
@@ -248,7 +254,7 @@ class Runtimes:
         wait = "another process is making this environment; waiting for it"
         lock = self._root / f"{recipe.key}.lock"
         async with exclusive(lock, lambda: say(wait)) as handle:
-            if made := await self._finished(recipe):
+            if made := self._finished(recipe):
                 return made
             env_dir = self._root / recipe.key
             builder = _Builder(recipe, env_dir, self._index, self._environment, handle)
@@ -257,7 +263,7 @@ class Runtimes:
             except BaseException:
                 await asyncio.to_thread(shutil.rmtree, env_dir, ignore_errors=True)
                 raise
-            made = await self._finished(recipe)
+            made = self._finished(recipe)
         if made is None:
             raise OperatorError(
                 f"The environment {env_dir} vanished while it was made. Is another program "

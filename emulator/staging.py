@@ -72,7 +72,9 @@ class Staged(msgspec.Struct, frozen=True):
             base = user_base((*self.runtime.binds, Bind(str(SHIMS), str(SHIMS))))
             found = [name for name in _SEEN if Path(self.root, name).is_dir()]
             binds = tuple(Bind(f"{self.root}/{name}", f"{base}/{name}") for name in found)
-        return Seen(binds, (f"{base}/{self.runtime.library}",), (f"{base}/bin",))
+        programs = [f"{base}/bin"] if Path(self.root, "bin").is_dir() else []
+        # Scripts are importable, too: prediction routines come as ``scripts=["predictor.py"]``.
+        return Seen(binds, (f"{base}/{self.runtime.library}", *programs), tuple(programs))
 
 
 class Installer:
