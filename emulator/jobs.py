@@ -1,6 +1,7 @@
 """Jobs as the API knows them: submit, get, list, cancel, patch; and a restart's resume."""
 
 import asyncio
+from typing import Protocol
 
 import msgspec
 
@@ -8,9 +9,16 @@ from emulator.course import Course, Grounds, Prepare
 from emulator.errors import Aborted, AlreadyExists, FailedPrecondition
 from emulator.ledger import Ledger, Private
 from emulator.names import GcsUri, job_name
-from emulator.objects import Objects
+from emulator.objects import StoredObject
 from emulator.resources import Job, TrainingInput
 from emulator.states import JobState
+
+
+class Storage(Protocol):
+    """``emulator.objects.Objects``, as far as a submission asks it."""
+
+    async def stat(self, uri: GcsUri) -> StoredObject | None: ...
+    async def bucket_exists(self, bucket: str) -> bool: ...
 
 
 class Jobs:
@@ -19,7 +27,7 @@ class Jobs:
     def __init__(
         self,
         ledger: Ledger,
-        objects: Objects,
+        objects: Storage,
         grounds: Grounds,
         prepare: Prepare,
         *,
