@@ -110,7 +110,7 @@ class _Demo:
             with self._stage("make and upload data"):
                 self._upload_data(client, bucket)
             with self._stage("train"):
-                job = self._train(client, bucket)
+                job = self._train(client, bucket, runtime)
             with self._stage("check the export"):
                 uri, signatures = self._check(client, job)
             with self._stage("deploy"):
@@ -189,7 +189,7 @@ class _Demo:
             for uri in client.storage.upload_folder(f"gs://{bucket}/data", Path(local)):
                 self._say(uri)
 
-    def _train(self, client: Client, bucket: str) -> dict[str, Any]:
+    def _train(self, client: Client, bucket: str, runtime: Runtime) -> dict[str, Any]:
         choices = self._choices
         form = folder("trainer_fixtures") / "taxifare" / FORMS[choices.runtime_version]
         training = {
@@ -206,7 +206,11 @@ class _Demo:
             ],
         }
         job = {"jobId": self._job_id, "trainingInput": training}
-        code = Code(package_path=form / "trainer", staging_bucket=f"gs://{bucket}/staging")
+        code = Code(
+            package_path=form / "trainer",
+            staging_bucket=f"gs://{bucket}/staging",
+            python=Path(runtime.python),
+        )
         submit(client, job, code)
         self._say(f"Job [{self._job_id}] submitted: {', '.join(code_names(form))}.")
         ended = self._follow(client)

@@ -16,11 +16,17 @@ from emulator.rest import Refused
 
 
 class Code(msgspec.Struct, frozen=True):
-    """What a job runs: a package directory, and archives (local or ``gs://``) beside it."""
+    """What a job runs: a package directory, and archives (local or ``gs://``) beside it.
+
+    ``python`` builds the package (else any with setuptools does), its setup.py sees
+    ``environment``.
+    """
 
     package_path: Path | None = None
     packages: tuple[str, ...] = ()
     staging_bucket: str = ""
+    python: Path | None = None
+    environment: Mapping[str, str] = {}
 
 
 def submit(client: Client, job: Mapping[str, Any], code: Code) -> dict[str, Any]:
@@ -34,8 +40,7 @@ def with_packages(client: Client, job: Mapping[str, Any], code: Code) -> dict[st
     remote = [name for name in code.packages if name.startswith("gs://")]
     local = [Path(name) for name in code.packages if not name.startswith("gs://")]
     with tempfile.TemporaryDirectory(prefix="cmle-packages-") as folder:
-        built = build(code.package_path, Path(folder)) if code.package_path else []
-        files = [*local, *built]
+        files = [*local, *_built(code, Path(folder))]
         stored = []
         if files:
             base = staging_folder(str(job["jobId"]), code.staging_bucket, training.get("jobDir"))
@@ -46,6 +51,12 @@ def with_packages(client: Client, job: Mapping[str, Any], code: Code) -> dict[st
     elif not (training.get("masterConfig") or {}).get("imageUri"):
         raise OperatorError("Non-custom jobs must have packages.")
     return {**job, "trainingInput": training}
+
+
+def _built(code: Code, folder: Path) -> list[Path]:
+    if code.package_path is None:
+        return []
+    return build(code.package_path, folder, python=code.python, environment=code.environment)
 
 
 def staging_folder(job_id: str, staging_bucket: str, job_dir: str | None) -> GcsUri:

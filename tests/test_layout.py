@@ -61,7 +61,7 @@ def test_everything_imported_is_declared() -> None:
     modules = {"pyyaml": "yaml"}
     known = {modules.get(distribution, distribution) for distribution in declared}
     found = {module.split(".")[0] for path in SOURCES for module in imported(path)}
-    # The plugin is loaded by pytest alone, so pytest is there.
+    # Pytest alone loads the plugin, so pytest is there then.
     assert found - set(sys.stdlib_module_names) - {"emulator", "pytest"} <= known
 
 

@@ -1,6 +1,7 @@
 """``cmle jobs``: submit, describe, list, cancel and follow, with gcloud's flags and texts."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,6 +86,7 @@ def training(job: str, user_args: tuple[str, ...], **flags: Any) -> None:
         flags["package_path"],
         tuple(filter(None, flags["packages"].split(","))),
         flags["staging_bucket"],
+        environment=dict(os.environ),
     )
     with connect(flags["data_dir"], flags["project"]) as client:
         created = submit_job(client, body, code)
