@@ -2,59 +2,29 @@
 
 import asyncio
 import hashlib
-import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
 import msgspec
 
-from emulator.cluster import Exit, Isolation, Line, Ref, Replica, SiteSpec
+from emulator.cluster import Isolation, Ref, SiteSpec
 from emulator.deployment import SERVER, Deployment, bad_model, server, socket_name
 from emulator.errors import CmleError, InvalidArgument, NotFound
+from emulator.model_server import ModelServer, cancel
+from emulator.runners import Runner
 from emulator.shipped import SHIMS
-from emulator.upstream import Broken, Unreachable, Upstream
+from emulator.upstream import Unreachable
 
 MAX_REQUEST_BYTES: Final = 1_572_864  # 1.5 MiB
-LOAD_FAILED: Final = "cmle-prediction-server: load failed: "  # the server's last line, then JSON
-INTERNAL: Final = json.dumps(
-    {
-        "error": {
-            "code": 500,
-            "message": "Internal error encountered.",
-            "status": "INTERNAL",
-            "details": [
-                {
-                    "@type": "type.googleapis.com/google.rpc.DebugInfo",
-                    "detail": "[ORIGINAL ERROR] generic::internal: Prediction failed.",
-                }
-            ],
-        }
-    }
-).encode()
-_HEADERS: Final = [(b"content-type", b"application/json")]
-_RETRY_S: Final = 0.02
-_LAST_LINES: Final = 20
+INTERNAL: Final = (
+    b'{"error": {"code": 500, "message": "Internal error encountered.", "status": "INTERNAL", '
+    b'"details": [{"@type": "type.googleapis.com/google.rpc.DebugInfo", '
+    b'"detail": "[ORIGINAL ERROR] generic::internal: Prediction failed."}]}}'
+)
 
 log = logging.getLogger(__name__)
-
-
-class Site(Protocol):
-    """A place for one server."""
-
-    async def start(self, replica: Replica) -> Ref: ...
-
-
-class Runner(Protocol):
-    """What is needed of where replicas run."""
-
-    async def open(self, site: SiteSpec) -> Site: ...
-    def follow(self, ref: Ref, since: int) -> AsyncIterator[Line]: ...
-    async def wait(self, ref: Ref) -> Exit: ...
-    async def stop(self, refs: Sequence[Ref], grace_s: float) -> None: ...
-    async def close(self, site_id: str) -> None: ...
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -63,7 +33,6 @@ class Limits(msgspec.Struct, frozen=True):
     load_s: float = 600.0
     answer_s: float = 60.0
     adopt_s: float = 3.0  # for a server of before a restart to say that it is there
-    stop_s: float = 0.5
     idle_s: float = 1800.0
     servers: int = 6
 
@@ -72,24 +41,14 @@ class ServerFailed(CmleError):
     """A server that did not get ready; ``str()`` is the text of Operation.error."""
 
 
-class _Running(msgspec.Struct):
-    """A server that answers: ``ended`` is done as soon as its process is gone."""
-
-    ref: Ref
-    upstream: Upstream
-    ended: asyncio.Task[Exit]
-    asked: float
-    open_requests: int = 0
-
-
 class _Version:
     """What is known of one version: its last site and, while it is up, its server."""
 
     def __init__(self, deployment: Deployment, ref: Ref | None) -> None:
         self.deployment = deployment
         self.ref = ref  # of the last server, perhaps of before a restart
-        self.running: _Running | None = None
-        self.starting: asyncio.Task[_Running] | None = None
+        self.running: ModelServer | None = None
+        self.starting: asyncio.Task[ModelServer] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -100,7 +59,7 @@ class Predictions:
     restarted emulator finds the servers that still run.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where, as what and how: all is the composition root's
         self,
         runner: Runner,
         *,
@@ -108,6 +67,7 @@ class Predictions:
         sites_dir: Path,
         state_dir: Path,
         isolation: Isolation,
+        shims: Path = SHIMS,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._runner = runner
@@ -115,6 +75,7 @@ class Predictions:
         self._sites_dir = sites_dir
         self._state_dir = state_dir
         self._isolation = isolation
+        self._shims = shims
         self._limits = limits
         self._versions: dict[str, _Version] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,7 +88,7 @@ class Predictions:
             self._watch_idle(version, self._limits.idle_s)
 
     async def deploy(self, deployment: Deployment) -> None:
-        """Make a version known and start its server; ServerFailed, and forgotten, if it cannot."""
+        """Make a version known and start its server; forgotten if that fails (ServerFailed)."""
         known = self._versions.get(deployment.key)
         if known is not None and known.deployment != deployment:
             await self.undeploy(deployment.key)
@@ -135,7 +96,7 @@ class Predictions:
             self.add(deployment)
         try:
             await self._ready(self._versions[deployment.key])
-        except (ServerFailed, asyncio.CancelledError):
+        except (CmleError, asyncio.CancelledError):
             await self.undeploy(deployment.key)
             raise
 
@@ -156,7 +117,7 @@ class Predictions:
             raise NotFound.field("name", f"{key} is not deployed.")
         try:
             return await self._ask(version, body)
-        except (ServerFailed, Unreachable, Broken, TimeoutError) as error:
+        except (CmleError, TimeoutError) as error:
             log.warning("%s: no prediction: %s", key, error)
             return 500, INTERNAL
 
@@ -179,30 +140,17 @@ class Predictions:
     # ---- asking
 
     async def _ask(self, version: _Version, body: bytes) -> tuple[int, bytes]:
-        running = version.running
-        if running is None or running.ended.done():
-            running = await self._ready(version)
-        running.open_requests += 1
+        model_server = await self._ready(version)
         try:
-            exchange = asyncio.create_task(_exchange(running.upstream, body))
-            await asyncio.wait(
-                (exchange, running.ended),
-                timeout=self._limits.answer_s,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if exchange.done():
-                return exchange.result()
-            await _cancelled(exchange)
-            if running.ended.done():
-                raise Broken(f"The model server {_described(_end(running))}.")
-            raise TimeoutError(f"the model server took more than {self._limits.answer_s:g} s")
-        finally:
-            running.open_requests -= 1
-            running.asked = _now()
+            return await model_server.ask(body, self._limits.answer_s)
+        except Unreachable:  # it has not got the request
+            if not await model_server.ends():
+                raise
+        return await (await self._ready(version)).ask(body, self._limits.answer_s)
 
-    async def _ready(self, version: _Version) -> _Running:
+    async def _ready(self, version: _Version) -> ModelServer:
         """The version's server; all who ask while it starts share one start."""
-        if version.running is not None and not version.running.ended.done():
+        if version.running is not None and not version.running.is_over:
             return version.running
         if version.starting is None:
             version.starting = asyncio.create_task(self._start(version))
@@ -214,7 +162,7 @@ class Predictions:
                 raise ServerFailed("The version was deleted while its server started.") from None
             raise
 
-    async def _start(self, version: _Version) -> _Running:
+    async def _start(self, version: _Version) -> ModelServer:
         try:
             running = await self._adopt(version) or await self._launch(version)
         finally:
@@ -225,20 +173,20 @@ class Predictions:
 
     # ---- starting
 
-    async def _adopt(self, version: _Version) -> _Running | None:
+    async def _adopt(self, version: _Version) -> ModelServer | None:
         """Take over a server that outlived the emulator that started it."""
         if version.ref is None or version.running is not None:
             return None
-        running = self._running(version.ref)
+        found = ModelServer(self._runner, self._instance, version.ref)
         healthy = False
         try:
-            healthy = await self._healthy(running, self._limits.adopt_s, patient=False)
+            healthy = await found.healthy(self._limits.adopt_s, patient=False)
         finally:
             if not healthy:
-                await self._let_go(running)
-        return running if healthy else None
+                await found.let_go()
+        return found if healthy else None
 
-    async def _launch(self, version: _Version) -> _Running:
+    async def _launch(self, version: _Version) -> ModelServer:
         await self._stop_server(version)
         await self._make_room(version)
         spec = SiteSpec(f"version-{secrets.token_hex(6)}")
@@ -247,57 +195,26 @@ class Predictions:
             version.deployment,
             listen=socket_name(self._instance, spec.site_id),
             work_dir=str(work_dir),
-            shims=str(SHIMS),
+            shims=str(self._shims),
             isolation=self._isolation,
         )
         self._remember(version, Ref("", spec.site_id, SERVER, SERVER))
-        site = await self._runner.open(spec)
-        work_dir.mkdir(parents=True, exist_ok=True)
-        ref = await site.start(replica)
-        self._remember(version, ref)
-        running = self._running(ref)
-        failure = "its start was given up"
+        started: ModelServer | None = None
         try:
-            if await self._healthy(running, self._limits.load_s, patient=True):
-                failure = ""
-                return running
-            failure = await self._failure(running)
-        finally:
-            if failure:
-                await self._let_go(running)
-        await self._stop_server(version)
-        log.warning("%s: its server did not start: %s", version.deployment.key, failure)
-        raise ServerFailed(bad_model(failure))
-
-    def _running(self, ref: Ref) -> _Running:
-        address = "\0" + socket_name(self._instance, ref.site_id)
-        ended = asyncio.create_task(self._runner.wait(ref))
-        return _Running(
-            ref, Upstream(address, idle_s=self._limits.load_s, max_idle=64), ended, _now()
-        )
-
-    async def _healthy(self, running: _Running, within_s: float, *, patient: bool) -> bool:
-        """Whether a server says that it has its model, before it ends and the time is over."""
-        health = asyncio.create_task(_health(running.upstream, patient=patient))
-        await asyncio.wait(
-            (health, running.ended), timeout=within_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        if health.done():
-            return health.result()
-        await _cancelled(health)
-        return False
-
-    async def _failure(self, running: _Running) -> str:
-        """Why a server did not get ready, in its own words where it had some."""
-        if not running.ended.done():
-            return f"the model was not loaded within {self._limits.load_s:g} seconds"
-        end = _end(running)
-        lines = [line.text async for line in self._runner.follow(running.ref, 0)]
-        for line in reversed(lines):
-            if line.startswith(LOAD_FAILED):
-                return str(json.loads(line.removeprefix(LOAD_FAILED)))
-        last = "\n".join(lines[-_LAST_LINES:])
-        return "\n".join(filter(None, [f"the model server {_described(end)}", last]))
+            site = await self._runner.open(spec)
+            ref = await site.start(replica)
+            self._remember(version, ref)
+            started = ModelServer(self._runner, self._instance, ref)
+            if not await started.healthy(self._limits.load_s, patient=True):
+                failure = await started.failure()
+                log.warning("%s: its server did not start: %s", version.deployment.key, failure)
+                raise ServerFailed(bad_model(failure))
+        except (CmleError, asyncio.CancelledError):
+            if started is not None:
+                await started.let_go()
+            await self._stop_server(version)
+            raise
+        return started
 
     # ---- stopping
 
@@ -305,23 +222,17 @@ class Predictions:
         if version.timer is not None:
             version.timer.cancel()
         if version.starting is not None:
-            await _cancelled(version.starting)
+            await cancel(version.starting)
         await self._stop_server(version)
 
     async def _stop_server(self, version: _Version) -> None:
         running, version.running = version.running, None
         if running is not None:
-            await self._let_go(running)
+            await running.let_go()
         ref, version.ref = version.ref, None
         if ref is not None:
-            if ref.runner:
-                await self._runner.stop([ref], self._limits.stop_s)
             await self._runner.close(ref.site_id)
         self._memory(version.deployment.key).unlink(missing_ok=True)
-
-    async def _let_go(self, running: _Running) -> None:
-        await running.upstream.aclose()
-        await _cancelled(running.ended)
 
     async def _make_room(self, newcomer: _Version) -> None:
         """Stop the server that was asked longest ago, if there are as many as there may be."""
@@ -376,47 +287,6 @@ def _read(path: Path) -> Ref | None:
         return msgspec.json.decode(path.read_bytes(), type=Ref)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-
-
-async def _exchange(upstream: Upstream, body: bytes) -> tuple[int, bytes]:
-    answer = await upstream.send("POST", "/predict", _HEADERS, body)
-    return answer.status, await answer.read()
-
-
-async def _health(upstream: Upstream, *, patient: bool) -> bool:
-    """Wait until a server answers; the patient also wait for its socket."""
-    while True:
-        try:
-            answer = await upstream.send("GET", "/health", [])
-            await answer.read()
-        except (Unreachable, Broken):
-            if not patient:
-                return False
-            await asyncio.sleep(_RETRY_S)
-        else:
-            return answer.status == 200  # noqa: PLR2004
-
-
-async def _cancelled(task: asyncio.Task[Any]) -> None:
-    """End a task and look at what came of it, so that nobody complains."""
-    task.cancel()
-    await asyncio.wait((task,))
-    if not task.cancelled():
-        task.exception()
-
-
-def _end(running: _Running) -> Exit:
-    """How a server ended whose ``ended`` is done."""
-    error = running.ended.exception()
-    return running.ended.result() if error is None else Exit("lost", message=f"was lost: {error}")
-
-
-def _described(end: Exit) -> str:
-    if end.out_of_memory:
-        return "ran out of memory"
-    if end.signal is not None:
-        return f"was ended by signal {end.signal}"
-    return end.message or f"ended with status {end.code}"
 
 
 def _last_asked(version: _Version) -> float:
