@@ -78,9 +78,13 @@ def parse(head: bytes) -> Head:
 
 
 def answer(status: int, headers: Headers) -> bytes:
-    """The head of a response, with its empty line."""
+    """The head of a response, with its empty line.
+
+    Names begin with capitals, as Google's do: TensorFlow finds no upload session in an
+    answer whose ``Location`` is written ``location``.
+    """
     lines = [b"HTTP/1.1 %d %s\r\n" % (status, _PHRASES.get(status, b""))]
-    lines += [b"%s: %s\r\n" % header for header in headers]
+    lines += [b"%s: %s\r\n" % (name.title(), value) for name, value in headers]
     lines.append(b"\r\n")
     return b"".join(lines)
 
