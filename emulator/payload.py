@@ -42,8 +42,8 @@ ENUM_NAMES: Final[Mapping[tuple[str, str], str]] = {
 PREFIX: Final = "Invalid JSON payload received."
 MAX_DEPTH: Final = 100
 
-_INTEGER: Final = re.compile(r"-?\d{1,20}")
-_NUMBER: Final = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|NaN|-?Infinity")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|NaN|-?Infinity", re.ASCII)
 _BASE64URL: Final = str.maketrans("-_", "+/")
 _INT_RANGE: Final = {"int32": 1 << 31, "int64": 1 << 63}
 _TYPES: Final = {

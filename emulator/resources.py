@@ -16,21 +16,21 @@ _PREFIX: Final = "GoogleCloudMlV1__"
 _TYPE_URL: Final = "type.googleapis.com/google.cloud.ml.v1."
 
 
-class _Message(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
     """A message of the published schema."""
 
 
-class AcceleratorConfig(_Message, frozen=True):
+class AcceleratorConfig(Message, frozen=True):
     count: int = 0
     type: str = "ACCELERATOR_TYPE_UNSPECIFIED"
 
 
-class DiskConfig(_Message, frozen=True):
+class DiskConfig(Message, frozen=True):
     boot_disk_type: str = ""
     boot_disk_size_gb: int = 0
 
 
-class ReplicaConfig(_Message, frozen=True):
+class ReplicaConfig(Message, frozen=True):
     accelerator_config: AcceleratorConfig | None = None
     image_uri: str = ""
     container_command: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class ReplicaConfig(_Message, frozen=True):
     tpu_tf_version: str = ""
 
 
-class Scheduling(_Message, frozen=True):
+class Scheduling(Message, frozen=True):
     """Durations as text (``"3600s"``); ``schema.duration_s`` reads them."""
 
     max_running_time: str = ""
@@ -47,11 +47,11 @@ class Scheduling(_Message, frozen=True):
     priority: int = 0
 
 
-class EncryptionConfig(_Message, frozen=True):
+class EncryptionConfig(Message, frozen=True):
     kms_key_name: str = ""
 
 
-class ParameterSpec(_Message, frozen=True):
+class ParameterSpec(Message, frozen=True):
     parameter_name: str = ""
     type: str = "PARAMETER_TYPE_UNSPECIFIED"
     min_value: float = 0.0
@@ -61,7 +61,7 @@ class ParameterSpec(_Message, frozen=True):
     scale_type: str = "NONE"
 
 
-class HyperparameterSpec(_Message, frozen=True):
+class HyperparameterSpec(Message, frozen=True):
     goal: str = "GOAL_TYPE_UNSPECIFIED"
     params: tuple[ParameterSpec, ...] = ()
     max_trials: int = 0
@@ -73,7 +73,7 @@ class HyperparameterSpec(_Message, frozen=True):
     resume_previous_job_id: str = ""
 
 
-class TrainingInput(_Message, frozen=True):
+class TrainingInput(Message, frozen=True):
     scale_tier: str = "BASIC"
     master_type: str = ""
     master_config: ReplicaConfig | None = None
@@ -102,19 +102,19 @@ class TrainingInput(_Message, frozen=True):
     enable_web_access: bool = False
 
 
-class BuiltInAlgorithmOutput(_Message, frozen=True):
+class BuiltInAlgorithmOutput(Message, frozen=True):
     framework: str = ""
     runtime_version: str = ""
     python_version: str = ""
     model_path: str = ""
 
 
-class HyperparameterMetric(_Message, frozen=True):
+class HyperparameterMetric(Message, frozen=True):
     training_step: int = 0
     objective_value: float = 0.0
 
 
-class HyperparameterOutput(_Message, frozen=True):
+class HyperparameterOutput(Message, frozen=True):
     trial_id: str = ""
     hyperparameters: dict[str, str] = {}
     final_metric: HyperparameterMetric | None = None
@@ -127,7 +127,7 @@ class HyperparameterOutput(_Message, frozen=True):
     web_access_uris: dict[str, str] = {}
 
 
-class TrainingOutput(_Message, frozen=True):
+class TrainingOutput(Message, frozen=True):
     completed_trial_count: int = 0
     trials: tuple[HyperparameterOutput, ...] = ()
     consumed_ml_units: float = msgspec.field(default=0.0, name="consumedMLUnits")
@@ -138,7 +138,7 @@ class TrainingOutput(_Message, frozen=True):
     web_access_uris: dict[str, str] = {}
 
 
-class PredictionInput(_Message, frozen=True):
+class PredictionInput(Message, frozen=True):
     model_name: str = ""
     version_name: str = ""
     uri: str = ""
@@ -153,14 +153,14 @@ class PredictionInput(_Message, frozen=True):
     signature_name: str = ""
 
 
-class PredictionOutput(_Message, frozen=True):
+class PredictionOutput(Message, frozen=True):
     output_path: str = ""
     prediction_count: int = 0
     error_count: int = 0
     node_hours: float = 0.0
 
 
-class Job(_Message, frozen=True):
+class Job(Message, frozen=True):
     job_id: str = ""
     training_input: TrainingInput | None = None
     prediction_input: PredictionInput | None = None
@@ -176,31 +176,31 @@ class Job(_Message, frozen=True):
     prediction_output: PredictionOutput | None = None
 
 
-class MetricSpec(_Message, frozen=True):
+class MetricSpec(Message, frozen=True):
     name: str = "METRIC_NAME_UNSPECIFIED"
     target: int = 0
 
 
-class AutoScaling(_Message, frozen=True):
+class AutoScaling(Message, frozen=True):
     min_nodes: int = 0
     max_nodes: int = 0
     metrics: tuple[MetricSpec, ...] = ()
 
 
-class ManualScaling(_Message, frozen=True):
+class ManualScaling(Message, frozen=True):
     nodes: int = 0
 
 
-class EnvVar(_Message, frozen=True):
+class EnvVar(Message, frozen=True):
     name: str = ""
     value: str = ""
 
 
-class ContainerPort(_Message, frozen=True):
+class ContainerPort(Message, frozen=True):
     container_port: int = 0
 
 
-class ContainerSpec(_Message, frozen=True):
+class ContainerSpec(Message, frozen=True):
     image: str = ""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
@@ -208,35 +208,35 @@ class ContainerSpec(_Message, frozen=True):
     ports: tuple[ContainerPort, ...] = ()
 
 
-class RouteMap(_Message, frozen=True):
+class RouteMap(Message, frozen=True):
     predict: str = ""
     health: str = ""
 
 
-class IntegratedGradientsAttribution(_Message, frozen=True):
+class IntegratedGradientsAttribution(Message, frozen=True):
     num_integral_steps: int = 0
 
 
-class SampledShapleyAttribution(_Message, frozen=True):
+class SampledShapleyAttribution(Message, frozen=True):
     num_paths: int = 0
 
 
-class XraiAttribution(_Message, frozen=True):
+class XraiAttribution(Message, frozen=True):
     num_integral_steps: int = 0
 
 
-class ExplanationConfig(_Message, frozen=True):
+class ExplanationConfig(Message, frozen=True):
     integrated_gradients_attribution: IntegratedGradientsAttribution | None = None
     sampled_shapley_attribution: SampledShapleyAttribution | None = None
     xrai_attribution: XraiAttribution | None = None
 
 
-class RequestLoggingConfig(_Message, frozen=True):
+class RequestLoggingConfig(Message, frozen=True):
     bigquery_table_name: str = ""
     sampling_percentage: float = 0.0
 
 
-class Version(_Message, frozen=True):
+class Version(Message, frozen=True):
     """``name`` is a bare id on create and the full name in everything that is answered."""
 
     name: str = ""
@@ -267,7 +267,7 @@ class Version(_Message, frozen=True):
     last_migration_model_id: str = ""
 
 
-class Model(_Message, frozen=True):
+class Model(Message, frozen=True):
     """``name`` is a bare id on create and the full name in everything that is answered."""
 
     name: str = ""
@@ -280,7 +280,7 @@ class Model(_Message, frozen=True):
     etag: bytes = b""
 
 
-class OperationMetadata(_Message, frozen=True):
+class OperationMetadata(Message, frozen=True):
     create_time: datetime | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
@@ -292,14 +292,14 @@ class OperationMetadata(_Message, frozen=True):
     labels: dict[str, str] = {}
 
 
-class Status(_Message, frozen=True):
+class Status(Message, frozen=True):
     """google.rpc.Status: ``code`` is a google.rpc code, not an HTTP status."""
 
     code: int = 0
     message: str = ""
 
 
-class Operation(_Message, frozen=True):
+class Operation(Message, frozen=True):
     """Done with ``error``, or with ``response`` (a Version, or nothing for Empty)."""
 
     name: str = ""
@@ -309,21 +309,21 @@ class Operation(_Message, frozen=True):
     response: Version | None = None
 
 
-class Capability(_Message, frozen=True):
+class Capability(Message, frozen=True):
     type: str = "TYPE_UNSPECIFIED"
     available_accelerators: tuple[str, ...] = ()
 
 
-class Location(_Message, frozen=True):
+class Location(Message, frozen=True):
     name: str = ""
     capabilities: tuple[Capability, ...] = ()
 
 
-class Config(_Message, frozen=True):
+class Config(Message, frozen=True):
     tpu_service_account: str = ""
 
 
-class GetConfigResponse(_Message, frozen=True):
+class GetConfigResponse(Message, frozen=True):
     service_account: str = ""
     service_account_project: int = 0
     config: Config | None = None

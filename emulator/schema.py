@@ -10,7 +10,7 @@ import msgspec
 from emulator.shipped import DATA
 
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_DURATION: Final = re.compile(r"(-?\d{1,12}(?:\.\d{1,9})?)s")
+_DURATION: Final = re.compile(r"(-?\d{1,12}(?:\.\d{1,9})?)s", re.ASCII)
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -87,14 +87,14 @@ def document() -> dict[str, Any]:
         "parameters": {name: _parameter(field) for name, field in table.parameters.items()},
         "resources": _resources(table.methods),
         "schemas": {
-            name: {"id": name, "type": "object", **_properties(fields)}
+            name: {
+                "id": name,
+                "type": "object",
+                "properties": {key: _field(field) for key, field in fields.items()},
+            }
             for name, fields in table.messages.items()
         },
     }
-
-
-def _properties(fields: dict[str, Field]) -> dict[str, Any]:
-    return {"properties": {name: _field(field) for name, field in fields.items()}} if fields else {}
 
 
 def _field(field: Field) -> dict[str, Any]:

@@ -115,14 +115,15 @@ def listed(call: Call, field: str, items: Sequence[_T], key: Callable[[_T], str]
     size, token = call.query.get("pageSize", 0), call.query.get("pageToken", "")
     page = Page.asked(f"{call.name}/{field}?{text}", size, token)
     if text:
-        items = [
-            item
-            for item in items
-            if filters.matches(_filter(text), resources.encode(item), whole_words=True)
-        ]
+        node = _filter(text)
+        items = [item for item in items if _chosen(node, item)]
     cut, following = page.cut(items, [key(item) for item in items])
     found: dict[str, Any] = {field: [resources.encode(item) for item in cut]} if cut else {}
     return {**found, "nextPageToken": following} if following else found
+
+
+def _chosen(node: filters.Node, item: msgspec.Struct) -> bool:
+    return filters.matches(node, resources.encode(item), whole_words=True)
 
 
 def _filter(text: str) -> filters.Node:

@@ -2,13 +2,15 @@
 
 import re
 from functools import cache
+from typing import Final
 
 import msgspec
 
 from emulator import schema
 from emulator.schema import Method
 
-_VARIABLE = re.compile(r"\{\+\w+\}")
+_VARIABLE: Final = re.compile(r"\{\+\w+\}")
+_COLLECTION: Final = re.compile(r"(\w+)/(?:\[\^/\]\+|\.\*)")
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -39,9 +41,7 @@ def find(verb: str, path: str) -> tuple[Route, str] | list[str]:
 
 def flat_path(method: Method) -> str:
     """``v1/{+name}:cancel`` → ``v1/projects/{projectsId}/jobs/{jobsId}:cancel``."""
-    parts = method.pattern.strip("^$").split("/")
-    named = zip(parts[::2], parts[1::2], strict=True)
-    name = "/".join(f"{collection}/{{{collection}Id}}" for collection, _ in named)
+    name = _COLLECTION.sub(r"\1/{\1Id}", method.pattern.strip("^$"))
     return _VARIABLE.sub(name, method.path)
 
 
