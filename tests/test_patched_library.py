@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 import ssl
 import threading
 from collections.abc import Iterator
@@ -179,7 +180,12 @@ PROGRAM = "import tensorflow as tf; print(tf.io.gfile.exists('gs://b/o'))"
 def test_tensorflow_1_15_trusts_every_authority_of_the_user(tmp_path: Path, trust: Path) -> None:
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "cmle"
     runtimes = Runtimes(cache, index=PackageIndex.of_user(os.environ), environment=os.environ)
-    runtime = asyncio.run(runtimes.ensure("1.15", "3.7"))
+    try:
+        runtime = asyncio.run(runtimes.ensure("1.15", "3.7"))
+    except OperatorError as error:
+        if "needs Python 3.7" not in str(error):
+            raise
+        pytest.skip("no Python 3.7 can be had on this machine")
     own = Path(runtime.env_dir)
     here = tmp_path / "runtimes" / own.name
     here.parent.mkdir()
@@ -197,6 +203,7 @@ def test_tensorflow_1_15_trusts_every_authority_of_the_user(tmp_path: Path, trus
             outcome = asyncio.run(run(argv, env=env, cwd=tmp_path))
         assert (outcome.status, outcome.tail[-1]) == (0, "False"), outcome.text
         assert any("/storage/v1/b/b/o/o" in line for line in asked)
+    shutil.rmtree(here.parent)  # 245 MB that pytest would keep
 
 
 def _fields(runtime: Runtime) -> dict[str, Any]:
