@@ -20,8 +20,10 @@ from emulator.cluster import Bind, Isolation
 from emulator.deployment import Deployment
 from emulator.errors import InvalidArgument, NotFound
 from emulator.isolation import probe
+from emulator.package_index import PackageIndex
 from emulator.prediction import INTERNAL, MAX_REQUEST_BYTES, Limits, Predictions, ServerFailed
 from emulator.runners.process import ProcessRunner, remove_folder
+from emulator.runtimes import Runtimes
 from emulator.shipped import SHIMS
 
 HERE = Path(__file__).parent
@@ -40,6 +42,7 @@ import asyncio, sys
 from pathlib import Path
 import msgspec
 from emulator.deployment import Deployment
+from emulator.package_index import PackageIndex
 from emulator.prediction import Predictions
 from emulator.runners.process import ProcessRunner
 
@@ -361,5 +364,37 @@ def test_a_state_file_that_is_broken_is_passed_over(yard: Yard) -> None:
         (path,) = yard.state_dir.glob("server-*.json")
         path.write_bytes(b"{")
         assert predictions.sites() == set()
+
+    yard.run(work)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("version", ["1.15", "2.11"])
+def test_a_model_is_served_by_its_runtime(yard: Yard, version: str) -> None:
+    cache = Path(os.environ.get("CMLE_CACHE_DIR", "~/.cache/cmle")).expanduser()
+    runtimes = Runtimes(cache, index=PackageIndex.of_user(os.environ), environment=os.environ)
+    runtime = asyncio.run(runtimes.ensure(version, "3.7"))
+    models = yard.folder / "exported"
+    script = str(HERE / "shims" / "export_models.py")
+    subprocess.run([runtime.python, "-I", script, str(models)], check=True, capture_output=True)
+    yard.shims = SHIMS
+
+    def deployment(name: str) -> Deployment:
+        return Deployment(
+            name,
+            str(models / name),
+            runtime.python,
+            runtime.binds,
+            variables=runtime.variables,
+        )
+
+    async def work(predictions: Predictions) -> None:
+        await predictions.deploy(deployment("dense"))
+        assert await ask(predictions, [1, 2, 3], key="dense") == {"predictions": [{"y": [6.0]}]}
+        with pytest.raises(ServerFailed) as caught:
+            await predictions.deploy(deployment("untagged"))
+        reason = "Failed to load the model due to bad model data. tags: ['serve']\n"
+        assert str(caught.value).startswith(BAD_MODEL + reason)
 
     yard.run(work)
