@@ -125,7 +125,7 @@ def test_a_model_is_deployed_and_asked(gcloud: Gcloud, half_plus_two: Path, tmp_
         "--region=global",
     )
     assert "done" in created
-    (tmp_path / "instances.json").write_text('{"x": [1.0]}\n{"x": [4.0]}\n')
+    (tmp_path / "instances.json").write_text('{"x": 1.0}\n{"x": 4.0}\n')
 
     answer = gcloud.json(
         "ai-platform",
@@ -135,6 +135,6 @@ def test_a_model_is_deployed_and_asked(gcloud: Gcloud, half_plus_two: Path, tmp_
         f"--json-instances={tmp_path / 'instances.json'}",
         "--region=us-central1",
     )
-    assert answer == {"predictions": [{"y": [2.5]}, {"y": [4.0]}]}
+    assert answer == {"predictions": [{"y": 2.5}, {"y": 4.0}]}
     gcloud("ai-platform", "versions", "delete", "v1", "--model=half", "--region=us-central1")
     gcloud("ai-platform", "models", "delete", "half", "--region=us-central1")
