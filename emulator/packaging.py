@@ -117,7 +117,7 @@ def _build(
 ) -> list[Path]:
     """Run setup.py as gcloud does, in order, until one try ends well."""
     output = ""
-    ways = [[str(python)]] if python else list(_with_setuptools(environment))
+    ways = [[str(python)]] if python else list(with_setuptools(environment))
     if not ways and generated:
         return [_write_archive(work, generated)]
     for number, options in enumerate(_TRIES):
@@ -153,7 +153,7 @@ def _run(
     )
 
 
-def _with_setuptools(environment: Mapping[str, str]) -> Iterator[list[str]]:
+def with_setuptools(environment: Mapping[str, str]) -> Iterator[list[str]]:
     """The emulator's own interpreter and the machine's, as gcloud takes its own and python."""
     path = environment.get("PATH", os.defpath)
     for found in (sys.executable, shutil.which("python3", path=path)):
