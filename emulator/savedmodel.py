@@ -8,6 +8,8 @@ from typing import Final, Literal, Self
 import msgspec
 
 from emulator.errors import CmleError
+from emulator.textformat import NUMBER, Enum, Schema, to_wire
+from emulator.textformat import TEXT as STRING
 from emulator.wire import Buffer, Message, WireError, signed
 
 BINARY: Final = "saved_model.pb"
@@ -16,6 +18,7 @@ SERVE: Final = "serve"
 DEFAULT_SIGNATURE: Final = "serving_default"
 INIT_OP: Final = "__saved_model_init_op"  # TensorFlow 2 files its initialiser as a signature
 MAX_BYTES: Final = (1 << 31) - 1  # what a protocol buffer can be
+MAX_TEXT_BYTES: Final = 64 << 20  # a text is read as a whole
 MAX_RANK: Final = 254  # TensorFlow's own
 
 # DataType of tensorflow/core/framework/types.proto
@@ -53,6 +56,46 @@ _REFERENCE: Final = 100  # added to a type's number for a reference to it
 _EMPTY: Final = Message(b"")
 
 Encoding = Literal["dense", "sparse", "composite"]
+
+
+def _dtype_names() -> Enum:
+    odd = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}
+    names = {f"DT_{odd.get(name, name.upper())}": number for number, name in _DTYPES.items()}
+    references = {f"{name}_REF": number + _REFERENCE for name, number in names.items()}
+    return Enum(names | references)
+
+
+def _map_of(value: Schema) -> Schema:
+    return {"key": (1, STRING), "value": (2, value)}
+
+
+# The same numbers as in the functions below, by name: what is read of the text format.
+_TENSOR: Final[Schema] = {
+    "name": (1, STRING),
+    "dtype": (2, _dtype_names()),
+    "tensor_shape": (3, {"dim": (2, {"size": (1, NUMBER)}), "unknown_rank": (3, NUMBER)}),
+    "coo_sparse": (4, {}),
+    "composite_tensor": (5, {}),
+}
+_SIGNATURE: Final[Schema] = {
+    "inputs": (1, _map_of(_TENSOR)),
+    "outputs": (2, _map_of(_TENSOR)),
+    "method_name": (3, STRING),
+}
+_GRAPH: Final[Schema] = {
+    "node": (1, {"op": (2, STRING)}),
+    "library": (2, {"function": (1, {"node_def": (3, {"op": (2, STRING)})})}),
+    "versions": (4, {"producer": (1, NUMBER)}),
+}
+_META_GRAPH: Final[Schema] = {
+    "meta_info_def": (1, {"tags": (4, STRING), "tensorflow_version": (5, STRING)}),
+    "graph_def": (2, _GRAPH),
+    "signature_def": (5, _map_of(_SIGNATURE)),
+}
+_SAVED_MODEL: Final[Schema] = {
+    "saved_model_schema_version": (1, NUMBER),
+    "meta_graphs": (2, _META_GRAPH),
+}
 
 
 class SavedModelError(CmleError):
@@ -102,29 +145,41 @@ class SavedModel(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, source: Path | bytes) -> Self:
-        """Read a SavedModel's directory, its ``saved_model.pb``, or that file's bytes.
+        """Read a SavedModel's directory, its file (binary or text), or a binary file's bytes.
 
         SavedModelError if there is none or it cannot be read.
         """
         if isinstance(source, bytes):
             return cls._parse(source, "The SavedModel")
         path = source / BINARY if source.is_dir() else source
-        if path.suffix == ".pbtxt" or (not path.exists() and path.with_name(TEXT).exists()):
-            raise SavedModelError(
-                f"{path.with_name(TEXT)} is in the text format, which is read by TensorFlow alone; "
-                f"export the model with as_text=False to have it checked before it is loaded."
-            )
+        if source.is_dir() and not path.exists() and (source / TEXT).exists():
+            path = source / TEXT
         try:
             with path.open("rb") as file:
                 size = file.seek(0, 2)
-                if not 0 < size <= MAX_BYTES:
+                is_text = path.suffix == ".pbtxt"
+                limit = MAX_TEXT_BYTES if is_text else MAX_BYTES
+                if not 0 < size <= limit:
                     raise SavedModelError(
-                        f"{path} has {size} bytes; a SavedModel has 1 to {MAX_BYTES}."
+                        f"{path} has {size} bytes; a SavedModel that can be read has 1 to {limit}."
                     )
+                if is_text:
+                    file.seek(0)
+                    return cls._parse_text(file.read(), str(path))
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
                     return cls._parse(buffer, str(path))
         except OSError as error:
             raise SavedModelError(f"{path} cannot be read: {error.strerror}.") from error
+
+    @classmethod
+    def _parse_text(cls, content: bytes, where: str) -> Self:
+        try:
+            buffer = to_wire(content.decode(), _SAVED_MODEL)
+        except UnicodeDecodeError as error:
+            raise SavedModelError(f"{where} is no readable SavedModel: it is not UTF-8.") from error
+        except WireError as error:
+            raise SavedModelError(f"{where} is no readable SavedModel: {error}.") from error
+        return cls._parse(buffer, where)
 
     @classmethod
     def _parse(cls, buffer: Buffer, where: str) -> Self:

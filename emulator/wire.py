@@ -105,6 +105,23 @@ def signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
+def encode(number: int, value: int | bytes) -> bytes:
+    """A field: an int64 or uint64 as a varint, bytes with their length."""
+    if isinstance(value, int):
+        return _encoded(number << 3) + _encoded(value)
+    return _encoded(number << 3 | _BYTES) + _encoded(len(value)) + value
+
+
+def _encoded(value: int) -> bytes:
+    value &= 0xFFFF_FFFF_FFFF_FFFF
+    out = bytearray()
+    while value >= _CONTINUES:
+        out.append(value & 0x7F | _CONTINUES)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
 def _varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     """Read a variable-length integer: its value modulo 2**64 and the position after it."""
     value = shift = 0

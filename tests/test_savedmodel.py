@@ -15,22 +15,11 @@ from emulator.savedmodel import (
     describe_shape,
     summary,
 )
-
-
-def varint(value: int) -> bytes:
-    value %= 1 << 64
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
+from emulator.wire import encode
 
 
 def field(number: int, value: int | str | bytes) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data
+    return encode(number, value.encode() if isinstance(value, str) else value)
 
 
 def entry(key: str, value: bytes) -> bytes:
@@ -147,7 +136,9 @@ def test_reads_a_directory_and_its_file(tmp_path: Path) -> None:
         ("saved_model.pb", b"", "has 0 bytes"),
         ("saved_model.pb", b"not a protocol buffer", "is no readable SavedModel"),
         ("saved_model.pb", b"\x08\x01", "has no meta graph"),
-        ("saved_model.pbtxt", b"saved_model_schema_version: 1", "is in the text format"),
+        ("saved_model.pbtxt", b"saved_model_schema_version: 1", "has no meta graph"),
+        ("saved_model.pbtxt", b"meta_graphs {", "the text ends before"),
+        ("saved_model.pbtxt", b"\xff", "is not UTF-8"),
     ],
 )
 def test_what_cannot_be_read_is_a_sentence(
@@ -159,6 +150,54 @@ def test_what_cannot_be_read_is_a_sentence(
     assert str(caught.value).endswith(".")
 
 
+TEXT_MODEL = """
+saved_model_schema_version: 1  # a comment
+meta_graphs {
+  meta_info_def {
+    tags: "serve"
+    tensorflow_version: "1.15.5"
+    any_info { [type.googleapis.com/some.Message] { value: 1.5e-3 } }
+    stripped_op_list { op { name: "x" is_stateful: true } }
+  }
+  graph_def {
+    node { name: "x" op: "Placeholder" attr { key: "k" value { shape { unknown_rank: true } } } }
+    node { name: "c" op: 'Const' attr { key: "k" value { tensor { string_val: "\\001}\\"" } } } }
+    library < function < node_def < op: "MatMul" > > >
+    versions { producer: 134; bad_consumers: [1, 2] }
+  }
+  signature_def {
+    key: "caf\\303\\251"
+    value {
+      inputs { key: "x", value { name: "x:0" dtype: DT_FLOAT tensor_shape { dim { size: -1 } } } }
+      outputs {
+        key: "y"
+        value { name: "y:0" dtype: DT_HALF_REF tensor_shape { unknown_rank: true } }
+      }
+      method_name: "tensorflow/serving/predict"
+    }
+  }
+}
+"""
+
+
+def test_the_text_format_says_the_same(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pbtxt").write_text(TEXT_MODEL)
+    (graph,) = SavedModel.read(tmp_path).tagged("serve")
+    assert graph == MetaGraph(
+        tags=("serve",),
+        tensorflow_version="1.15.5",
+        producer=134,
+        ops=("Const", "MatMul", "Placeholder"),
+        signatures={
+            "café": Signature(
+                "tensorflow/serving/predict",
+                {"x": Tensor("x:0", "float32", (None,))},
+                {"y": Tensor("y:0", "float16", None)},
+            )
+        },
+    )
+
+
 def test_a_file_beyond_a_protocol_buffer_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "saved_model.pb").open("wb") as file:
         file.truncate(3 << 30)
@@ -167,14 +206,15 @@ def test_a_file_beyond_a_protocol_buffer_is_refused_unread(tmp_path: Path) -> No
 
 
 def test_a_huge_constant_is_not_read(tmp_path: Path) -> None:
-    constant = field(1, "c") + field(2, "Const")
-    length = len(constant) + 6 + (1 << 30)
-    node = b"\x0a" + varint(length) + constant + b"\x2a" + varint(1 << 30)
-    graph = b"\x12" + varint(len(node) + (1 << 30)) + node
-    head = b"\x12" + varint(len(graph) + (1 << 30)) + graph
+    """One node of a gibibyte, in a file with a hole."""
+    hole = 1 << 30
+    head = encode(1, b"c") + encode(2, b"Const")
+    for number in (5, 1, 2, 2):  # attr of node of graph_def of meta_graphs
+        length = encode(1, (len(head) if number != 5 else 0) + hole)[1:]
+        head = head + b"\x2a" + length if number == 5 else encode(number, b"")[:1] + length + head
     with (tmp_path / "saved_model.pb").open("wb") as file:
         file.write(head)
-        file.truncate(len(head) + (1 << 30))
+        file.truncate(len(head) + hole)
     assert SavedModel.read(tmp_path).meta_graphs[0].ops == ("Const",)
 
 

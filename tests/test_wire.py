@@ -4,21 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.wire import MAX_TEXT, Budget, Message, WireError, signed
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def field(number: int, value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
+from emulator.wire import MAX_TEXT, Budget, Message, WireError, encode, signed
 
 
 def plain(message: Message) -> list[tuple[int, int | str]]:
@@ -34,7 +20,7 @@ def plain(message: Message) -> list[tuple[int, int | str]]:
     )
 )
 def test_reads_what_was_written(fields: list[tuple[int, int | bytes]]) -> None:
-    message = Message(b"".join(field(number, value) for number, value in fields))
+    message = Message(b"".join(encode(number, value) for number, value in fields))
     expected = [(n, v.decode() if isinstance(v, bytes) else v) for n, v in fields]
     assert plain(message) == expected
 
@@ -79,14 +65,14 @@ def test_fixed_numbers_are_little_endian() -> None:
 
 
 def test_the_budget_spans_nested_messages() -> None:
-    data = field(1, field(1, 0) * 50) * 50
+    data = encode(1, encode(1, 0) * 50) * 50
     fields = (list(inner) for inner in Message(data, budget=Budget(1000)).messages(1))
     with pytest.raises(WireError, match="more fields"):
         list(fields)
 
 
 def test_messages_skip_numbers_and_other_fields() -> None:
-    message = Message(field(1, 7) + field(1, b"a") + field(2, b"b") + field(1, b"c"))
+    message = Message(encode(1, 7) + encode(1, b"a") + encode(2, b"b") + encode(1, b"c"))
     assert [value.text() for value in message.messages(1)] == ["a", "c"]
 
 
