@@ -13,7 +13,7 @@ _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
 _PROC_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 _PROC_HIDDEN = ("kcore", "keys", "latency_stats", "sched_debug", "timer_list")
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-_BUNDLE_NAMES = (  # where other distributions and OpenSSL builds look for it
+BUNDLE_NAMES = (  # where other distributions and OpenSSL builds look for it
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/pki/tls/cacert.pem",
     "/etc/pki/tls/cert.pem",
@@ -132,7 +132,7 @@ class Root:
         self._link("/proc/self/mounts", "etc/mtab")
         if bundle:
             self.bind(bundle, BUNDLE, writable=False)
-            for path in _BUNDLE_NAMES:
+            for path in BUNDLE_NAMES:
                 self._link(BUNDLE, path[1:])
 
     def _dev(self) -> None:
