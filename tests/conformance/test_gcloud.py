@@ -75,7 +75,7 @@ def test_storage_commands(gcloud: Gcloud, tmp_path: Path) -> None:
     gcloud("storage", "cp", "gs://gcloud-storage/d/a.txt", str(tmp_path / "b.txt"))
     assert (tmp_path / "b.txt").read_text() == "hello"
     gcloud("storage", "rm", "gs://gcloud-storage/d/a.txt")
-    assert gcloud.json("storage", "ls", "gs://gcloud-storage/") == []
+    assert gcloud.json("storage", "objects", "list", "gs://gcloud-storage/**") == []
 
 
 @pytest.mark.tensorflow
