@@ -1,18 +1,21 @@
 """One client's connection: TLS or not, CONNECT or not, and then requests one after another."""
 
 import asyncio
+import contextlib
 import logging
 import math
+import socket
+import struct
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from emulator.cluster import Network
 from emulator.errors import InvalidArgument
-from emulator.gateway import heads, routes, scopes
+from emulator.gateway import heads, layers, routes, scopes
 from emulator.gateway.bodies import Body, Chunked, Sized
 from emulator.gateway.exchanges import Exchange
 from emulator.gateway.switchboard import Switchboard
-from emulator.gateway.tls import Failed, Layer, Untrusted, covers
+from emulator.gateway.tls import Failed, Untrusted, covers
 from emulator.gateway.tunnels import NoTunnel, Tunnel, open_tunnel
 
 log = logging.getLogger(__name__)
@@ -24,7 +27,8 @@ LINGER_S: Final = 5.0  # to the client's own end after ours
 SURPLUS_LIMIT: Final = 64 * 1024  # bytes of later requests that wait for an answer
 _WRITE_LIMIT: Final = 1024 * 1024
 _TLS_HANDSHAKE: Final = 0x16
-_LAYERS_LIMIT: Final = 2  # TLS to the proxy, and TLS through it
+_QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)  # Linux
+_RESET: Final = struct.pack("ii", 1, 0)  # struct linger
 _CONNECTED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 _State = Callable[[bytearray, int, int], int]
@@ -43,7 +47,9 @@ class Connection(asyncio.BufferedProtocol):
         self._network = network
         self._siblings = siblings  # of the same listener
         self._transport: asyncio.Transport
-        self._layers: list[Layer] = []
+        self._layers = layers.Layers(
+            switchboard.plain, send=self._send, take=self._take, greeted=self._acknowledge
+        )
         self._state: _State = self._sniff
         self._partial = bytearray()  # of a head
         self._surplus = bytearray()  # what came after the present request
@@ -51,6 +57,7 @@ class Connection(asyncio.BufferedProtocol):
         self._exchange: Exchange | None = None
         self._tunnel: Tunnel | None = None
         self._through: tuple[str, int] | None = None  # what CONNECT asked for
+        self._outer_layers = 0  # of TLS to the proxy itself
         self._writable = asyncio.Event()
         self._writable.set()
         self._held = False
@@ -77,6 +84,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._closed = True
+        self._layers.stop()
         self._board.connections.discard(self)
         self._siblings.discard(self)
         if self._exchange is not None:
@@ -90,7 +98,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, count: int) -> None:
         if self._layers:
-            self._decrypt(0, self._board.inbox_view[:count])
+            self._decrypt(self._board.inbox_view[:count])
         else:
             self._take(self._board.inbox, count)
 
@@ -117,12 +125,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._closed:
             return
         if self._layers:
-            self._send_below(len(self._layers) - 1, self._layers[-1].encrypt(*pieces))
+            self._layers.write(*pieces)
         elif data := pieces[0] if len(pieces) == 1 else b"".join(pieces):
             self._transport.write(data)
 
     async def drain(self) -> None:
-        if not self._writable.is_set():
+        if self._transport.is_closing():
+            await asyncio.sleep(0)  # the loop tells that the client is gone in its next turn
+        elif not self._writable.is_set():
             await self._writable.wait()
 
     def hold(self) -> None:
@@ -143,7 +153,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._closed or exchange is not self._exchange:
             return
         if exchange.broken:
-            self.abort()
+            self._reset()
             return
         self.release()
         if not self._body.done:
@@ -162,13 +172,14 @@ class Connection(asyncio.BufferedProtocol):
     def expire(self) -> None:
         """Something that was due has not come."""
         idle = self._state == self._head and not self._partial
-        if idle and (not self._layers or self._layers[-1].established):
+        if idle and self._layers.established:
             self._end()
         else:
             self.abort()
 
     def abort(self) -> None:
         self._closed = True
+        self._layers.stop()
         self._transport.abort()
 
     def end_writing(self) -> None:
@@ -184,49 +195,39 @@ class Connection(asyncio.BufferedProtocol):
 
     # Bytes, from the outermost layer inwards.
 
-    def _decrypt(self, level: int, data: memoryview) -> None:
-        layer = self._layers[level]
+    def _decrypt(self, data: memoryview, *, first: bool = False) -> None:
+        """Take ciphertext; the ``first`` of a client opens a layer inside those that are there."""
         try:
-            layer.receive(data)
-            self._send_below(level, layer.pending())
-            while layer.established and not self._closed:
-                count = layer.read(self._board.plain_view)
-                if not count:
-                    break
-                if level + 1 < len(self._layers):
-                    self._decrypt(level + 1, memoryview(self._board.plain[:count]))
-                else:
-                    self._take(self._board.plain, count)
-        except Untrusted:
-            self._board.report_distrust(
-                self._network.identity, self._peer[0] if self._peer else "", layer.asked_name
-            )
-            self._give_up(level, layer)
+            if first:
+                ended = self._layers.push(self._board.contexts.layer(), data)
+            else:
+                ended = self._layers.receive(data)
         except Failed as failure:
-            self._tell_of_failure(layer, failure)
-            self._give_up(level, layer)
-        else:
-            if layer.ended:
-                self._end()
+            self._tell(failure)
+            ended = True
+        if ended:
+            self._end()
 
-    def _tell_of_failure(self, layer: Layer, failure: Failed) -> None:
-        if layer.asked_name and not covers(layer.asked_name):
+    def _tell(self, failure: Failed) -> None:
+        if isinstance(failure, Untrusted):
+            peer = self._peer[0] if self._peer else ""
+            self._board.report_distrust(self._network.identity, peer, failure.asked_name)
+        elif failure.asked_name and not covers(failure.asked_name):
             reason = "The emulator serves no such host, and nothing leaves this machine."
-            self._board.report_refusal(self._network, layer.asked_name, reason)
+            self._board.report_refusal(self._network, failure.asked_name, reason)
         else:
             log.debug("TLS of %s ended: %s", self._peer, failure)
 
-    def _give_up(self, level: int, layer: Layer) -> None:
+    def _send(self, data: bytes) -> None:
         if not self._closed:
-            self._send_below(level, layer.pending())
-            self._layers = self._layers[:level]
-            self._end()
-
-    def _send_below(self, level: int, data: bytes) -> None:
-        if data and not self._closed:
-            for layer in reversed(self._layers[:level]):
-                data = layer.encrypt(data)
             self._transport.write(data)
+
+    def _acknowledge(self) -> None:
+        """Confirm the end of a handshake at once: until then some clients hold their request."""
+        sock = self._transport.get_extra_info("socket")
+        if _QUICK_ACK is not None and sock.family != socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
     def _take(self, buffer: bytearray, count: int) -> None:
         start = 0
@@ -240,10 +241,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _sniff(self, buffer: bytearray, start: int, end: int) -> int:
         self._state = self._head
-        if buffer[start] != _TLS_HANDSHAKE or len(self._layers) == _LAYERS_LIMIT:
+        if buffer[start] != _TLS_HANDSHAKE or len(self._layers) == layers.LIMIT:
             return start
-        self._layers.append(self._board.contexts.layer())
-        self._decrypt(len(self._layers) - 1, memoryview(buffer[start:end]))
+        self._decrypt(memoryview(buffer[start:end]), first=True)
         return end
 
     def _head(self, buffer: bytearray, start: int, end: int) -> int:
@@ -267,16 +267,15 @@ class Connection(asyncio.BufferedProtocol):
         return start + stop + len(heads.END) - known
 
     def _receive_body(self, buffer: bytearray, start: int, end: int) -> int:
-        assert self._exchange is not None  # noqa: S101 the state says so
+        exchange = self._exchange
+        assert exchange is not None  # noqa: S101 the state says so
         pieces: list[bytes] = []
         try:
             start = self._body.feed(buffer, start, end, pieces)
         except heads.Malformed:
-            self._exchange.disconnect()
-            self.abort()
+            self._reset()
             return end
         self._expect_within(math.inf if self._body.done else BODY_DEADLINE_S)
-        exchange = self._exchange
         exchange.feed(pieces, complete=self._body.done)
         if self._body.done:
             self._state = self._keep
@@ -306,6 +305,7 @@ class Connection(asyncio.BufferedProtocol):
         outside = routes.connect(host, port, self._own_ports, self._network)
         if outside is None:
             self._through = (host, port)
+            self._outer_layers = len(self._layers)
             self._state = self._sniff
             self._expect_within(HEAD_DEADLINE_S)
             self.write(_CONNECTED)
@@ -353,11 +353,10 @@ class Connection(asyncio.BufferedProtocol):
         self._spawn(exchange.run(self._board.app(answer), request.scope))
 
     def _surroundings(self) -> scopes.Surroundings:
-        layer = self._layers[-1] if self._layers else None
-        host, port = self._through or ((layer.asked_name if layer else "") or "localhost", 0)
+        host, port = self._through or (self._layers.asked_name or "localhost", 0)
         return scopes.Surroundings(
             network=self._network,
-            secure=layer is not None,
+            secure=len(self._layers) > self._outer_layers,
             host=host,
             port=port,
             peer=self._peer,
@@ -379,12 +378,18 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._exchange is not None:
             self._exchange.disconnect()
-        for level in reversed(range(len(self._layers))):
-            self._send_below(level, self._layers[level].close())
+        self._layers.close()
         self._state = self._ignore
         self._expect_within(LINGER_S)
         self.release()
         self._transport.write_eof()
+
+    def _reset(self) -> None:
+        """End the connection so that the client cannot take what it has for all there is."""
+        sock = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.abort()
 
     def _expect_within(self, seconds: float) -> None:
         self.deadline = asyncio.get_running_loop().time() + seconds

@@ -54,7 +54,6 @@ class Switchboard:
         self.port = port  # of the user's listener
         self.inbox = bytearray(READ_AT_ONCE)
         self.plain = bytearray(READ_AT_ONCE)
-        self.plain_view = memoryview(self.plain)
         self.inbox_view = memoryview(self.inbox)
         self.closing = False
         self.connections: set[Deadlined] = set()

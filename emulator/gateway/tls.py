@@ -32,12 +32,16 @@ _DISTRUST: Final = frozenset(
 )
 
 
-class Untrusted(Exception):
-    """The client refused the gateway's certificate."""
-
-
 class Failed(Exception):
-    """The handshake or the connection cannot go on."""
+    """The handshake or the connection cannot go on. ``asked_name`` is the host's in it."""
+
+    def __init__(self, asked_name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.asked_name = asked_name
+
+
+class Untrusted(Failed):
+    """The client refused the gateway's certificate."""
 
 
 class Contexts:
@@ -97,9 +101,7 @@ class Layer:
         except ssl.SSLWantReadError:
             return
         except ssl.SSLError as error:
-            if error.reason in _DISTRUST:
-                raise Untrusted from error
-            raise Failed(error.reason or str(error)) from error
+            raise self._failure(error) from error
         self.established = True
 
     def read(self, buffer: memoryview) -> int:
@@ -117,10 +119,12 @@ class Layer:
         except ssl.SSLZeroReturnError:
             self.ended = True
         except ssl.SSLError as error:
-            if error.reason in _DISTRUST:
-                raise Untrusted from error
-            raise Failed(error.reason or str(error)) from error
+            raise self._failure(error) from error
         return filled
+
+    def _failure(self, error: ssl.SSLError) -> Failed:
+        kind = Untrusted if error.reason in _DISTRUST else Failed
+        return kind(self.asked_name, error.reason or str(error))
 
     def encrypt(self, *pieces: bytes | memoryview) -> bytes:
         for piece in pieces:

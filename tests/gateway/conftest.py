@@ -40,16 +40,17 @@ class Recorder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scopes.append(scope)
-        body = b""
+        pieces = []
         while True:
             message = await receive()
             self.messages.append(message)
             if message["type"] == "http.disconnect":
                 self.ended.set()
                 return
-            body += message["body"]
+            pieces.append(message["body"])
             if not message["more_body"]:
                 break
+        body = b"".join(pieces)
         self.bodies.append(body)
         text = f"{self.name} {scope['method']} {scope['path']} {len(body)}".encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -147,11 +148,11 @@ def read_head(sock: socket.socket) -> bytes:
 def read_answer(sock: socket.socket) -> tuple[bytes, bytes]:
     """Read one answer that says how long it is: its head and its body."""
     head = read_head(sock)
-    found = re.search(rb"content-length: (\d+)", head)
+    found = re.search(rb"Content-Length: (\d+)", head)
     assert found is not None, head
-    body = b""
-    while len(body) < int(found[1]):
-        body += sock.recv(65536)
+    length, body = int(found[1]), b""
+    while len(body) < length:
+        body += sock.recv(length - len(body))
     return head, body
 
 
