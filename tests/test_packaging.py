@@ -71,12 +71,8 @@ def test_package_without_setup_gets_the_service_s_name(tmp_path: Path, python: P
 
 
 def test_own_setup_decides(tmp_path: Path, python: Path) -> None:
-    files = {
-        "setup.py": SETUP,
-        "tool.py": "",
-        "other/__init__.py": "",
-        "trainer/sub/__init__.py": "",
-    }
+    parts = dict.fromkeys(("tool.py", "other/__init__.py", "trainer/sub/__init__.py"), "")
+    files = {"setup.py": SETUP, **parts}
     (archive,) = build(write(tmp_path / "code", files), tmp_path / "out", python=python)
     assert archive.name == "fares-0.3.tar.gz"
     assert names(archive) >= set(parts)
