@@ -5,7 +5,6 @@ for ever. A model directory with a file "broken" cannot be loaded, one with "cra
 """
 
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -27,7 +26,7 @@ class Toy:
         if "crash" in files:
             sys.stderr.write("about to crash\n")
             sys.stderr.flush()
-            os.kill(os.getpid(), signal.SIGABRT)
+            os.abort()  # at once, in this thread
         tensor = rules.Tensor("x:0", "float32", [None])
         self.signatures = {"serving_default": rules.Signature({"x": tensor}, {"y": tensor})}
         self.threads = threads
