@@ -103,9 +103,7 @@ def test_other_encodings_and_versions_have_their_status() -> None:
 def test_tensorflow_finds_its_session_in_the_answer() -> None:
     head = heads.answer(200, [(b"location", b"https://x"), (b"x-goog-hash", b"crc32c=AA")])
 
-    assert head == (
-        b"HTTP/1.1 200 OK\r\nLocation: https://x\r\nX-Goog-Hash: crc32c=AA\r\n\r\n"
-    )
+    assert head == (b"HTTP/1.1 200 OK\r\nLocation: https://x\r\nX-Goog-Hash: crc32c=AA\r\n\r\n")
 
 
 @pytest.mark.parametrize(
