@@ -1,6 +1,7 @@
 import asyncio
 import ensurepip
 import io
+import os
 import subprocess
 import sys
 import sysconfig
@@ -14,10 +15,12 @@ import uv
 from emulator.cluster import Isolation
 from emulator.commands import run
 from emulator.datadir import DataDir
+from emulator.errors import OperatorError
 from emulator.isolation import choose
 from emulator.package_index import PackageIndex
+from emulator.packaging import build
 from emulator.runners.process import ProcessRunner
-from emulator.runtimes import Runtime
+from emulator.runtimes import Runtime, Runtimes
 from emulator.staging import InstallationFailed, Installer, Package, Seen, Staged
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -348,3 +351,37 @@ def test_cancelled_installation_leaves_nothing(plain: Bench, tmp_path: Path) -> 
 def test_uri_without_a_file_is_refused(plain: Bench, tmp_path: Path) -> None:
     with pytest.raises(InstallationFailed, match="does not name a file"):
         plain.run(Package("gs://bucket/..", tmp_path / "x"))
+
+
+SETUP = """\
+from setuptools import find_packages, setup
+
+setup(name="trainer", version="0.1", packages=find_packages(), install_requires=["tensorflow"])
+"""
+
+
+@pytest.mark.tensorflow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("version", ["1.15", "2.11"])
+def test_built_package_is_installed_in_a_real_runtime(
+    data: DataDir, isolation: Isolation, tmp_path: Path, version: str
+) -> None:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "cmle"
+    index = PackageIndex.of_user(os.environ)
+    runtimes = Runtimes(cache, index=index, environment=os.environ)
+    try:
+        runtime = asyncio.run(runtimes.ensure(version, "3.7"))
+    except OperatorError as error:
+        if "needs Python 3.7" not in str(error):
+            raise
+        pytest.skip("no Python 3.7 can be had on this machine")
+    (tmp_path / "code" / "trainer").mkdir(parents=True)
+    (tmp_path / "code" / "trainer" / "__init__.py").write_text("X = 4")
+    (tmp_path / "code" / "setup.py").write_text(SETUP)
+    built = build(tmp_path / "code" / "trainer", tmp_path / "out", python=Path(runtime.python))
+    bench = Bench(data, runtime, isolation, tmp_path / "links")
+    before = snapshot(runtime.env_dir)
+    staged = bench.run(*(Package(URI + path.name, path) for path in built))
+    assert imported(staged, "import trainer; print(trainer.X)") == "4"
+    assert any("already satisfied: tensorflow" in text for text in bench.texts("INFO"))
+    assert snapshot(runtime.env_dir) == before
