@@ -50,10 +50,13 @@ class Replica(msgspec.Struct, frozen=True):
 
 
 class SiteSpec(msgspec.Struct, frozen=True):
-    """A job attempt's place (or a server's, or an installation's): one supervisor owns it."""
+    """A job attempt's place (or a server's, or an installation's): one supervisor owns it.
+
+    ``grace_s`` is how long it outlives a killed emulator; None takes the runner's own.
+    """
 
     site_id: str
-    grace_s: float = 30.0  # how long it outlives a killed emulator
+    grace_s: float | None = None
 
 
 class Ref(msgspec.Struct, frozen=True):

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from emulator import deployment
+from emulator import catalog, deployment
 from emulator.deployment import CREATE_FAILED, Deployment
 from emulator.errors import ApiError, FailedPrecondition, OperatorError
 from emulator.names import GcsUri
@@ -95,6 +96,8 @@ class Rollout:
             model_dir=str(self._place(name) / MODEL_FOLDER),
             python=runtime.python,
             binds=runtime.binds,
+            variables=runtime.variables,
+            threads=_cores(version.machine_type),
         )
 
     async def _copy(self, uri: GcsUri, target: Path) -> None:
@@ -124,6 +127,12 @@ class Rollout:
 
     def _place(self, name: str) -> Path:
         return self._folder / hashlib.sha256(name.encode()).hexdigest()[:20]
+
+
+def _cores(machine_type: str) -> int:
+    """The cores of the machine type, as far as this machine has them."""
+    machine = catalog.load().machines.prediction.get(machine_type)
+    return min(machine.cpus if machine else 1, os.cpu_count() or 1)
 
 
 def _folder_of(uri: GcsUri) -> str:

@@ -186,7 +186,7 @@ def _assemble(settings: Settings, data: DataDir, cache_dir: Path, isolation: Iso
     store, logs = Store(data.database), Logs(data.logs)
     projects = Projects(settings.project, _rfc3339(clock()))
     objects = Objects(data.instance)
-    runner = ProcessRunner(data.root, data.instance)
+    runner = ProcessRunner(data.root, data.instance, grace_s=settings.grace_s)
     runtimes = Runtimes(
         cache_dir, index=index, environment=environment, policy=settings.runtime_policy
     )

@@ -67,10 +67,18 @@ class ProcessSite:
 class ProcessRunner:
     """The runner of one data directory. It holds no state: all is in files and supervisors."""
 
-    def __init__(self, data_dir: Path, instance: str, *, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        instance: str,
+        *,
+        python: str = sys.executable,
+        grace_s: float = 30.0,
+    ) -> None:
         self._data_dir = data_dir.resolve()
         self._instance = instance
         self._python = python
+        self._grace_s = grace_s
         self.bundle = self._data_dir / "authority" / "bundle.pem"
 
     def folder(self, site_id: str) -> Path:
@@ -179,7 +187,8 @@ class ProcessRunner:
 
     async def _spawn(self, spec: SiteSpec, folder: Path) -> None:
         described = {
-            **msgspec.to_builtins(spec),
+            "site_id": spec.site_id,
+            "grace_s": self._grace_s if spec.grace_s is None else spec.grace_s,
             "instance": self._instance,
             "socket": control_name(self._instance, spec.site_id),
             "lock": str(self._data_dir / "lock"),
