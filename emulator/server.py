@@ -19,6 +19,7 @@ from emulator.api.services import Services
 from emulator.cluster import Isolation
 from emulator.course import Grounds
 from emulator.datadir import DataDir, Endpoint
+from emulator.environment import before
 from emulator.gateway.keeper import Keeper, gateway_arguments
 from emulator.identity import Identity, Kind
 from emulator.isolation import choose
@@ -177,7 +178,7 @@ class _Parts(msgspec.Struct, frozen=True):
 
 def _assemble(settings: Settings, data: DataDir, cache_dir: Path, isolation: Isolation) -> _Parts:
     clock = time.time
-    environment = dict(os.environ)
+    environment = before(os.environ)  # not led to this very gateway by `cmle env`
     index = (
         PackageIndex.of_wheelhouse(settings.wheelhouse)
         if settings.wheelhouse
