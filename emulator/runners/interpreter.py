@@ -33,9 +33,14 @@ def interpreter_binds(program: Path) -> tuple[Bind, ...]:
     for stop in _stops(program):
         prefix = stop.parent.parent
         for found in (prefix, _home(prefix)):
-            if found is not None and found not in prefixes and found != Path("/"):
+            if found is not None and found not in prefixes and _holds_python(found):
                 prefixes.append(found)
     return tuple(Bind(str(prefix), str(prefix)) for prefix in prefixes)
+
+
+def _holds_python(prefix: Path) -> bool:
+    """Whether it is an environment or an installation: never show a home for its bin/python."""
+    return (prefix / "pyvenv.cfg").exists() or any(prefix.glob("lib*/python*"))
 
 
 def _stops(program: Path) -> list[Path]:
