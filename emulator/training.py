@@ -11,6 +11,7 @@ from emulator.identity import Identity, Kind
 from emulator.resources import Job, TrainingInput
 from emulator.tf_config import LOCAL_ADDRESS, Task, user_args, variables
 
+WORK_TARGET: Final = "/user_dir"  # where the managed image runs a module
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -101,7 +102,7 @@ def training_replica(job: Job, prepared: Prepared, place: Place) -> Replica:
         argv=(prepared.python, "-m", spec.python_module, *argv),
         env=env,
         work_dir=place.work_dir,
-        binds=prepared.binds,
+        binds=(*prepared.binds, Bind(place.work_dir, WORK_TARGET, writable=True)),
         isolation=place.isolation,
         network=Network(Identity(Kind.JOB, place.project_id, job.job_id, email)),
     )
