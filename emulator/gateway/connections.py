@@ -329,9 +329,9 @@ class Connection(asyncio.BufferedProtocol):
         self._tunnel = tunnel
         self._state = self._tunnelled
         self.write(_CONNECTED)
-        if self._surplus:
-            tunnel.write(bytes(self._surplus))
-            self._surplus.clear()
+        tunnel.begin()
+        tunnel.write(bytes(self._surplus))
+        self._surplus.clear()
         self.release()
 
     def _request(self, head: heads.Head) -> None:

@@ -49,13 +49,11 @@ def outside(to: Outside, ways_out: WaysOut) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         proxy = ways_out.proxy("http", to.host)
-        target, headers = _target(scope), list(scope["headers"])
+        target, headers = _target(scope), scope["headers"]
         address = (to.host, to.port)
         if proxy is not None:
             host = next(value for name, value in headers if name == b"host").decode("latin-1")
             target, address = f"http://{host}{target}", (proxy.host, proxy.port)
-            if proxy.authorization:
-                headers.append((b"proxy-authorization", proxy.authorization.encode()))
         upstream = Upstream(
             address, connect_s=CONNECT_DEADLINE_S, idle_s=SILENCE_S, keep_alive_s=0.0
         )

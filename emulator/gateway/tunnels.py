@@ -1,15 +1,15 @@
 """Bytes through to a host outside that the user allowed."""
 
 import asyncio
-import contextlib
 from typing import Final, Protocol
 
 from emulator.errors import Unavailable
 from emulator.gateway.routes import Outside, Refusal
-from emulator.gateway.ways_out import Proxy, WaysOut
+from emulator.gateway.ways_out import WaysOut
 
 CONNECT_DEADLINE_S: Final = 15.0
 _WRITE_LIMIT: Final = 1024 * 1024
+_ANSWER_LIMIT: Final = 64 * 1024  # of a proxy's
 
 
 class NoTunnel(Exception):
@@ -34,28 +34,67 @@ class Near(Protocol):
 
 
 class Tunnel(asyncio.Protocol):
-    """The far side of a tunnel: pumps to and from the client, with backpressure both ways."""
+    """The far side of a tunnel: pumps to and from the client, with backpressure both ways.
 
-    def __init__(self, near: Near) -> None:
+    ``request`` goes first where a proxy stands between; its answer is not the client's. Nothing
+    reaches the client before ``begin``.
+    """
+
+    def __init__(self, near: Near, request: bytes = b"") -> None:
         self._near = near
+        self._request = request
         self._transport: asyncio.Transport
+        self._early = b""  # a proxy's answer, and what came with it
+        self._begun = False
         self._closed = False
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def begin(self) -> None:
+        """Pump from here on."""
+        self._begun = True
+        if self._early:
+            self._near.write(self._early)
+        self.release()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 the loop's promise
         self._transport = transport
         transport.set_write_buffer_limits(_WRITE_LIMIT)
+        if self._request:
+            transport.write(self._request)
+        else:
+            self.hold()
+            self.opened.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        self._near.write(data)
+        if self._begun:
+            self._near.write(data)
+            return
+        self._early += data
+        answer, end, rest = self._early.partition(b"\r\n\r\n")
+        if not end and len(answer) < _ANSWER_LIMIT:
+            return
+        self.hold()
+        if self.opened.done():
+            return
+        status = answer.split(b"\r\n", 1)[0].decode("latin-1")
+        if status.split()[1:2] == ["200"]:
+            self._early = rest
+            self.opened.set_result(None)
+        else:
+            self.opened.set_exception(ConnectionRefusedError(0, f"the proxy answered '{status}'"))
 
     def eof_received(self) -> bool:
-        self._near.end_writing()
-        return True
+        if self._begun:
+            self._near.end_writing()
+        return self._begun
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         self._closed = True
-        self._near.close()
+        if not self.opened.done():
+            self.opened.set_exception(error or ConnectionResetError(0, "the proxy hung up"))
+        if self._begun:
+            self._near.close()
 
     def pause_writing(self) -> None:
         self._near.hold()
@@ -93,40 +132,18 @@ async def open_tunnel(outside: Outside, near: Near, ways_out: WaysOut) -> Tunnel
     """
     proxy = ways_out.proxy("https", outside.host)
     host, port = (proxy.host, proxy.port) if proxy else (outside.host, outside.port)
+    request = proxy.connect(outside.host, outside.port) if proxy else b""
     loop = asyncio.get_running_loop()
+    tunnel: Tunnel | None = None
     try:
         async with asyncio.timeout(CONNECT_DEADLINE_S):
-            if proxy is None:
-                _, tunnel = await loop.create_connection(lambda: Tunnel(near), host, port)
-                return tunnel
-            return await _through(proxy, outside, near)
+            _, tunnel = await loop.create_connection(lambda: Tunnel(near, request), host, port)
+            await tunnel.opened
+            return tunnel
     except TimeoutError:
-        why = f"{host}:{port} did not answer within {CONNECT_DEADLINE_S:.0f} s"
-        raise NoTunnel(outside, why) from None
+        why = f"{host}:{port} did not answer within {CONNECT_DEADLINE_S:g} s"
     except OSError as error:
-        raise NoTunnel(outside, f"{host}:{port}: {error.strerror or error}") from error
-
-
-async def _through(proxy: Proxy, outside: Outside, near: Near) -> Tunnel:
-    reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
-    try:
-        writer.write(proxy.connect(outside.host, outside.port))
-        status = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n", 1)[0]
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        status = b"nothing of HTTP"
-    except BaseException:
-        writer.transport.abort()
-        raise
-    if status.split()[1:2] != [b"200"]:
-        writer.transport.abort()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        answer = status.decode("latin-1")
-        raise NoTunnel(outside, f"the proxy {proxy.host}:{proxy.port} answered '{answer}'")
-    tunnel = Tunnel(near)
-    transport = writer.transport
-    assert isinstance(transport, asyncio.Transport)  # noqa: S101 a TCP connection's is
-    transport.pause_reading()
-    transport.set_protocol(tunnel)
-    tunnel.connection_made(transport)
-    return tunnel
+        why = f"{host}:{port}: {error.strerror or error}"
+    if tunnel is not None:
+        tunnel.close()
+    raise NoTunnel(outside, why)
