@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from emulator.assertions import assert_predictions, assert_servable
 from emulator.client import Client
@@ -123,7 +124,7 @@ class _Demo:
     def _stage(self, name: str) -> Iterator[None]:
         began = time.monotonic()
         self._console.print(f"[bold]▸ {name}[/bold]")
-        self._status.update(name)
+        self._beside(name)
         with self._status:
             yield
         self._times[name] = time.monotonic() - began
@@ -131,10 +132,14 @@ class _Demo:
     def _say(self, text: str, *, style: str = "") -> None:
         self._console.print(f"  {text}", style=style, markup=False)
 
+    def _beside(self, text: str) -> None:
+        """What stands beside the spinner."""
+        self._status.update(Text(text))
+
     def _step(self, text: str) -> None:
         """One of many lines of progress: on a terminal the newest stands beside the spinner."""
         if self._console.is_terminal:
-            self._status.update(text[: self._console.width - 4])
+            self._beside(text[: self._console.width - 4])
         else:
             self._say(text)
 
@@ -229,13 +234,13 @@ class _Demo:
             if not states or states[-1] != job["state"]:
                 states.append(job["state"])
                 self._say(f"state {job['state']}", style="cyan")
-                self._status.update(f"{job['state']} …")
+                self._beside(f"{job['state']} …")
 
         for entry in client.follow(self._job_id, seen=seen):
             self._say(f"{entry.severity:<7} {entry.task}  {entry.text}", style="dim")
             if found := LOSS.search(entry.text):
                 self._losses.append(float(found[1]))
-                self._status.update(f"{states[-1]} · step {found[2]} · loss {found[1]}")
+                self._beside(f"{states[-1]} · step {found[2]} · loss {found[1]}")
         return client.job(self._job_id)
 
     def _check(self, client: Client, job: Mapping[str, Any]) -> tuple[str, dict[str, Signature]]:
@@ -287,13 +292,14 @@ class _Demo:
         for name, seconds in self._times.items():
             table.add_row(f"time: {name}", f"{seconds:.1f} s")
         table.add_row("time: all", f"{sum(self._times.values()):.1f} s")
-        table.add_row("SavedModel", uri)
+        table.add_row("SavedModel", Text(uri))
         for name, signature in signatures.items():
             mark = " (the default)" if name == DEFAULT_SIGNATURE else ""
-            table.add_row("signature", "\n".join([f"{name}{mark}", *summary(signature)]))
+            lines = [f"{name}{mark}", *summary(signature)]
+            table.add_row("signature", Text("\n".join(lines)))
         for instance, prediction in zip(INSTANCES, predictions, strict=True):
-            table.add_row("instance", json.dumps(instance))
-            table.add_row("prediction", json.dumps(prediction), style="green")
+            table.add_row("instance", Text(json.dumps(instance)))
+            table.add_row("prediction", Text(json.dumps(prediction)), style="green")
         self._console.print(table)
 
 

@@ -52,6 +52,8 @@ def list_runtimes(*, form: str) -> None:
 @format_option
 def build(*, version: str, form: str, **choices: Any) -> None:
     """Make the environment of a runtime version now, rather than with the first job."""
+    from rich.text import Text
+
     from emulator.package_index import PackageIndex
     from emulator.runtimes import Runtimes
 
@@ -72,7 +74,7 @@ def build(*, version: str, form: str, **choices: Any) -> None:
 
         def say(step: "Step") -> None:
             if terminal.is_terminal:
-                status.update(f"{step.subject}: {step.text}"[: terminal.width - 4])
+                status.update(Text(f"{step.subject}: {step.text}"[: terminal.width - 4]))
             else:
                 click.echo(f"{step.subject}: {step.text}", err=True)
 
