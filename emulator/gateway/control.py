@@ -49,7 +49,7 @@ class Control:
         self._shutdown = shutdown
         self._allow_hosts: tuple[str, ...] = ()
         self._socket = _listening(f"\0cmle-gateway-{instance}", instance)
-        self._visits: set[asyncio.Task[None]] = set()
+        self.visits: set[asyncio.Task[None]] = set()
 
     async def serve(self, board: Switchboard, allow_hosts: tuple[str, ...] = ()) -> None:
         """Take visitors, for ever; ``allow_hosts`` are the emulator's own exceptions."""
@@ -62,13 +62,13 @@ class Control:
                 visitor.close()
                 continue
             visit = loop.create_task(self._receive(visitor, board))
-            self._visits.add(visit)
-            visit.add_done_callback(self._visits.discard)
+            self.visits.add(visit)
+            visit.add_done_callback(self.visits.discard)
 
     async def close(self) -> None:
         """End the visits, and the listeners that they brought."""
         self._socket.close()
-        visits = list(self._visits)
+        visits = list(self.visits)
         for visit in visits:
             visit.cancel()
         await asyncio.gather(*visits, return_exceptions=True)
@@ -104,7 +104,7 @@ class Control:
                     if not sockets:
                         return {"error": "A request to listen comes with listening sockets."}
                     network = self._network(request.listen)
-                    listeners += [await Listener.open(sock, network, board) for sock in sockets]
+                    listeners += await _open(sockets, network, board)
                     unused.pop_all()
                 elif request.shutdown:
                     self._shutdown()
@@ -135,6 +135,22 @@ def _listening(name: str, instance: str) -> socket.socket:
         sock.listen()
         on_error.pop_all()
         return sock
+
+
+async def _open(
+    sockets: list[socket.socket], network: Network, board: Switchboard
+) -> list[Listener]:
+    """Serve all of the sockets, or none."""
+    opened: list[Listener] = []
+    try:
+        for sock in sockets:
+            listener = await Listener.open(sock, network, board)
+            opened.append(listener)
+    except BaseException:
+        for listener in opened:
+            listener.close()
+        raise
+    return opened
 
 
 def _uid(visitor: socket.socket) -> int:
