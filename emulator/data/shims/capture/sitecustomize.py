@@ -72,7 +72,9 @@ def _capture_logging(channel, level):
             try:
                 text = self.format(record)
                 taken = channel.send("R", record.levelname, record.pathname, record.lineno, text)
-                if not taken and sys.stderr is not None:
+                if taken:
+                    _quiet_absl(logging)
+                elif sys.stderr is not None:
                     sys.stderr.write(text + "\n")
             except Exception:
                 self.handleError(record)
@@ -83,6 +85,24 @@ def _capture_logging(channel, level):
         logging.getLogger().setLevel(level)
     else:
         logging.getLogger().setLevel(logging.INFO)
+
+
+def _quiet_absl(logging):
+    """Keep absl's app.run from saying everything a second time on standard error.
+
+    It puts a handler of its own beside ours; what that one does on FATAL (it aborts), and
+    what it writes to a file, stays.
+    """
+    for handler in logging.getLogger().handlers:
+        python_handler = getattr(handler, "python_handler", None)
+        if type(handler).__name__ == "ABSLHandler" and python_handler and not handler.filters:
+
+            class NotTwice(logging.Filter):
+                def filter(self, record, target=python_handler):
+                    on_terminal = target.stream is sys.stderr
+                    return record.levelno >= logging.FATAL or not on_terminal
+
+            handler.addFilter(NotTwice())
 
 
 def _capture_tracebacks(channel):

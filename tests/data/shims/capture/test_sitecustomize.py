@@ -95,6 +95,25 @@ def test_basic_config_adds_no_second_voice(program: Program) -> None:
     assert err == ""
 
 
+def test_absl_says_nothing_twice(program: Program) -> None:
+    """What absl's app.run does, in short: a handler of its own on the root logger."""
+    code = """
+        import logging, sys
+        class ABSLHandler(logging.Handler):
+            python_handler = logging.StreamHandler(sys.stderr)
+            def emit(self, record):
+                self.python_handler.emit(record)
+        logging.getLogger().addHandler(ABSLHandler())
+        logging.info("once")
+        logging.fatal("the end")
+        ABSLHandler.python_handler.stream = sys.stdout
+        logging.info("to a file")
+    """
+    records, out, err, _ = program.run(code)
+    assert [row[4] for row in records] == ["once", "the end", "to a file"]
+    assert (out, err) == ("to a file\n", "the end\n")
+
+
 def test_an_uncaught_exception_is_one_record(program: Program) -> None:
     records, _, err, status = program.run("def f():\n    raise ValueError('v\u00e4')\nf()")
     [(kind, level, path, lineno, text)] = records
