@@ -166,9 +166,7 @@ class Running:
 
     def _hand_over(self, listeners: list[socket.socket]) -> None:
         network = self._replica["network"]
-        self.handover = Handover(
-            self._site.gateway, network, listeners, self._selector, self._say
-        )
+        self.handover = Handover(self._site.gateway, network, listeners, self._selector, self._say)
         self.handover.step()
 
     def _reader(self, source: Stream | Records) -> Callable[[], None]:

@@ -288,7 +288,9 @@ def probe() -> str:
         os.mkdir(f"{folder}/work")
         replica["work_dir"] = f"{folder}/work"
         null = os.open("/dev/null", os.O_WRONLY)
-        pid, control = start(Plan(replica, env={}, files=[null, os.dup(null)], root=f"{folder}/root"))
+        pid, control = start(
+            Plan(replica, env={}, files=[null, os.dup(null)], root=f"{folder}/root")
+        )
         control.setblocking(True)
         problem, ended = "", None
         while message := control.recv(4096):
