@@ -64,12 +64,17 @@ def run(command: Sequence[str], data_dir: Path, env: Mapping[str, str]) -> int:
             f"No emulator runs on {data.root}. Start one with `cmle serve --data-dir {data.root}`."
         )
     with contextlib.ExitStack() as stack:
-        files = _files(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cmle-run-"))))
+        folder = tempfile.TemporaryDirectory(prefix="cmle-run-")
+        stack.callback(folder.cleanup)
         ours, theirs = socket.socketpair()
         stack.enter_context(ours)
         stack.enter_context(_blocked())
         with theirs:
-            plan = {"fd": theirs.fileno(), "bundle": card.bundle_path, "files": files}
+            plan = {
+                "fd": theirs.fileno(),
+                "bundle": card.bundle_path,
+                "files": _files(Path(folder.name)),
+            }
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(ENCLOSE), json.dumps(plan), *command],
                 env=variables(env, card, str(data.root / "gcloud")),
@@ -77,6 +82,7 @@ def run(command: Sequence[str], data_dir: Path, env: Mapping[str, str]) -> int:
             )
         stack.enter_context(_reaped(process))
         listeners = [stack.enter_context(sock) for sock in _received(ours, process)]
+        folder.cleanup()  # the mounts keep the files, and nothing stays if we are killed
         door = stack.enter_context(_Door(data.instance, card.project, listeners))
         door.open(_PATIENCE_S)
         ours.send(b"g")
