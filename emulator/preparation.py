@@ -17,11 +17,10 @@ from emulator.patched_library import patched_for_bundle
 from emulator.progress import Step
 from emulator.resources import Job, TrainingInput
 from emulator.runtimes import Runtime, Runtimes
-from emulator.shipped import SHIMS
+from emulator.shipped import CAPTURE
 from emulator.staging import InstallationFailed, Installer, Package
 from emulator.training import Prepared
 
-CAPTURE: Final = SHIMS / "capture"  # its sitecustomize is what the managed image had
 _TRACE: Final = "Traceback (most recent call last):\n  [...]\nsubprocess.CalledProcessError: "
 
 
