@@ -31,6 +31,14 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shutdown: bool = False
 
 
+class Governor(msgspec.Struct, frozen=True):
+    """What the control socket may do with the gateway. ``allow_hosts`` are the emulator's own."""
+
+    status: Callable[[], dict[str, Any]]
+    shutdown: Callable[[], None]
+    allow_hosts: tuple[str, ...] = ()
+
+
 class Control:
     """Answers on ``\\0cmle-gateway-<instance>``, one JSON line a request.
 
@@ -38,22 +46,12 @@ class Control:
     are served until the connection that brought them ends. Only this process's own user may speak.
     """
 
-    def __init__(
-        self,
-        instance: str,
-        *,
-        status: Callable[[], dict[str, Any]],
-        shutdown: Callable[[], None],
-    ) -> None:
-        self._status = status
-        self._shutdown = shutdown
-        self._allow_hosts: tuple[str, ...] = ()
+    def __init__(self, instance: str) -> None:
         self._socket = _listening(f"\0cmle-gateway-{instance}", instance)
         self.visits: set[asyncio.Task[None]] = set()
 
-    async def serve(self, board: Switchboard, allow_hosts: tuple[str, ...] = ()) -> None:
-        """Take visitors, for ever; ``allow_hosts`` are the emulator's own exceptions."""
-        self._allow_hosts = allow_hosts
+    async def serve(self, board: Switchboard, governor: Governor) -> None:
+        """Take visitors, for ever."""
         loop = asyncio.get_running_loop()
         while True:
             visitor, _ = await loop.sock_accept(self._socket)
@@ -61,7 +59,7 @@ class Control:
                 log.warning("Refused the control socket to user %s", uid)
                 visitor.close()
                 continue
-            visit = loop.create_task(self._receive(visitor, board))
+            visit = loop.create_task(self._receive(visitor, board, governor))
             self.visits.add(visit)
             visit.add_done_callback(self.visits.discard)
 
@@ -73,12 +71,14 @@ class Control:
             visit.cancel()
         await asyncio.gather(*visits, return_exceptions=True)
 
-    async def _receive(self, visitor: socket.socket, board: Switchboard) -> None:
+    async def _receive(
+        self, visitor: socket.socket, board: Switchboard, governor: Governor
+    ) -> None:
         listeners: list[Listener] = []
         with visitor:
             try:
                 async for line, sockets in _lines(visitor):
-                    answer = await self._answer(line, sockets, listeners, board)
+                    answer = await _answer(line, sockets, listeners, board, governor)
                     await asyncio.get_running_loop().sock_sendall(
                         visitor, msgspec.json.encode(answer) + b"\n"
                     )
@@ -88,37 +88,39 @@ class Control:
                 for listener in listeners:
                     listener.close()
 
-    async def _answer(
-        self,
-        line: bytes,
-        sockets: list[socket.socket],
-        listeners: list[Listener],
-        board: Switchboard,
-    ) -> dict[str, Any]:
-        with contextlib.ExitStack() as unused:
-            for sock in sockets:
-                unused.enter_context(sock)
-            try:
-                request = msgspec.json.decode(line, type=Request)
-                if request.listen is not None:
-                    if not sockets:
-                        return {"error": "A request to listen comes with listening sockets."}
-                    network = self._network(request.listen)
-                    listeners += await _open(sockets, network, board)
-                    unused.pop_all()
-                elif request.shutdown:
-                    self._shutdown()
-                elif not request.status:
-                    return {"error": "A request is one of listen, status and shutdown."}
-            except (msgspec.DecodeError, OSError, ValueError) as error:
-                return {"error": str(error)}
-            return {"ok": True, **(self._status() if request.status else {})}
 
-    def _network(self, asked: Network) -> Network:
-        """The emulator's own exceptions hold for everyone who may use Google's hosts."""
-        if asked.scope == "hosts" or not self._allow_hosts:
-            return asked
-        return msgspec.structs.replace(asked, allow_hosts=asked.allow_hosts + self._allow_hosts)
+async def _answer(
+    line: bytes,
+    sockets: list[socket.socket],
+    listeners: list[Listener],
+    board: Switchboard,
+    governor: Governor,
+) -> dict[str, Any]:
+    with contextlib.ExitStack() as unused:
+        for sock in sockets:
+            unused.enter_context(sock)
+        try:
+            request = msgspec.json.decode(line, type=Request)
+            if request.listen is not None:
+                if not sockets:
+                    return {"error": "A request to listen comes with listening sockets."}
+                network = _with_exceptions(request.listen, governor.allow_hosts)
+                listeners += await _open(sockets, network, board)
+                unused.pop_all()
+            elif request.shutdown:
+                governor.shutdown()
+            elif not request.status:
+                return {"error": "A request is one of listen, status and shutdown."}
+        except (msgspec.DecodeError, OSError, ValueError) as error:
+            return {"error": str(error)}
+        return {"ok": True, **(governor.status() if request.status else {})}
+
+
+def _with_exceptions(asked: Network, allow_hosts: tuple[str, ...]) -> Network:
+    """The emulator's own exceptions hold for everyone who may use Google's hosts."""
+    if asked.scope == "hosts":
+        return asked
+    return msgspec.structs.replace(asked, allow_hosts=asked.allow_hosts + allow_hosts)
 
 
 def _listening(name: str, instance: str) -> socket.socket:

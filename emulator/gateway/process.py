@@ -20,7 +20,7 @@ from emulator.cluster import Network
 from emulator.datadir import DataDir
 from emulator.errors import OperatorError
 from emulator.gateway.authority import Authority
-from emulator.gateway.control import Control
+from emulator.gateway.control import Control, Governor
 from emulator.gateway.forward import SILENCE_S, Forward
 from emulator.gateway.listeners import Listener, bind
 from emulator.gateway.switchboard import Switchboard
@@ -80,29 +80,31 @@ async def _serving(
     options: Options, environment: Mapping[str, str], ended: asyncio.Event
 ) -> AsyncIterator[dict[str, Any]]:
     data_dir = DataDir(options.data_dir)
-    state = {"port": 0, "pid": os.getpid(), "fake_gcs_pid": 0}
     async with contextlib.AsyncExitStack() as stack:
         sock = stack.enter_context(bind(options.port))
-        state["port"] = sock.getsockname()[1]
+        port = sock.getsockname()[1]
         instance = _instance(data_dir)
         # Closed last: a successor waits for the end of the control socket.
-        control = Control(instance, status=lambda: state, shutdown=ended.set)
+        control = Control(instance)
         stack.push_async_callback(control.close)
         storage = await stack.enter_async_context(
             open_storage(data_dir.root, fake_gcs_server=options.fake_gcs_server, log=log)
         )
-        state["fake_gcs_pid"] = storage.fake_gcs_pid
         upstream = await stack.enter_async_context(
             Upstream(f"\0cmle-app-{instance}", idle_s=SILENCE_S)
         )
+
+        def state() -> dict[str, Any]:
+            return {"port": port, "pid": os.getpid(), "fake_gcs_pid": storage.fake_gcs_pid}
+
         authority = Authority.open(data_dir.authority, _now())
         board = Switchboard(
             storage=storage,
             application=Forward(upstream),
             contexts=Contexts(authority, _now()),
             ca_path=str(data_dir.authority / "ca.pem"),
-            ways_out=WaysOut.of(environment, state["port"]),
-            port=state["port"],
+            ways_out=WaysOut.of(environment, port),
+            port=port,
         )
         stack.push_async_callback(board.close, _LEAVE_S)
         user = Network(Identity(), "google", options.allow_hosts)
@@ -111,12 +113,12 @@ async def _serving(
         await stack.enter_async_context(
             _background(
                 board.sweep(),
-                control.serve(board, options.allow_hosts),
+                control.serve(board, Governor(state, ended.set, options.allow_hosts)),
                 _renew(authority, board),
                 _watch_emulator(data_dir, options.grace_s, ended),
             )
         )
-        yield state
+        yield state()
 
 
 @contextlib.asynccontextmanager

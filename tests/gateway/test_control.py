@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.errors import OperatorError
-from emulator.gateway.control import LINE_LIMIT, Control
+from emulator.gateway.control import LINE_LIMIT, Control, Governor
 from emulator.identity import Identity, Kind
 from tests.gateway.conftest import DEADLINE_S, Gateway, Recorder, read_answer, until
 
@@ -26,10 +26,9 @@ class Controlled:
         gateway.call(self._open())
 
     async def _open(self) -> None:
-        self.control = Control(self.instance, status=lambda: {"pid": 7}, shutdown=self.end)
-        self._serving = asyncio.create_task(
-            self.control.serve(self._gateway.board, ("extra.example",))
-        )
+        self.control = Control(self.instance)
+        governor = Governor(lambda: {"pid": 7}, self.end, ("extra.example",))
+        self._serving = asyncio.create_task(self.control.serve(self._gateway.board, governor))
 
     def end(self) -> None:
         self.ended = True
@@ -170,7 +169,7 @@ def test_a_second_gateway_of_an_instance_is_refused(
     gateway: Gateway, controlled: Controlled
 ) -> None:
     async def second() -> None:
-        Control(controlled.instance, status=dict, shutdown=controlled.end)
+        Control(controlled.instance)
 
     with pytest.raises(OperatorError, match="Another gateway already serves"):
         gateway.call(second())
