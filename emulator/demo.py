@@ -130,7 +130,7 @@ class _Demo:
         self._times[name] = time.monotonic() - began
 
     def _say(self, text: str, *, style: str = "") -> None:
-        self._console.print(f"  {text}", style=style, markup=False)
+        self._console.print(f"  {text}", style=style, markup=False, soft_wrap=True)
 
     def _beside(self, text: str) -> None:
         """What stands beside the spinner."""
