@@ -84,6 +84,7 @@ class Keeper:
                 str(writing),
                 pass_fds=(writing,),
                 stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the emulator, which ends it last
             )
             os.close(writing)
             writing = -1
