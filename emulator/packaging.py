@@ -18,7 +18,7 @@ import uv
 from emulator.errors import OperatorError
 from emulator.package_index import PackageIndex
 
-_LEFT_OUT: Final = frozenset(
+LEFT_OUT: Final = frozenset(
     {".git", ".hg", ".svn", ".tox", ".nox", ".cmle", "__pycache__", "node_modules", ".mypy_cache"}
 )
 _BESIDE: Final = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README*", "LICENSE*", "LICENCE*")
@@ -105,7 +105,7 @@ def _ignored(folder: str, names: list[str]) -> set[str]:
         path = Path(folder, name)
         if path.is_dir():
             circle = path.is_symlink() and os.path.realpath(path) in above
-            if circle or name in _LEFT_OUT or (path / "pyvenv.cfg").is_file():
+            if circle or name in LEFT_OUT or (path / "pyvenv.cfg").is_file():
                 found.add(name)
         elif not path.is_file() and not path.is_symlink():
             found.add(name)

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "run": "Run a command with Google's hosts in place.",
     "shell": "Open a shell with Google's hosts in place.",
     "env": "Print variables that lead Google's clients to the emulator.",
+    "check": "Say whether a package would work in the cloud, before it is submitted.",
     "doctor": "Say what this machine can and cannot do.",
     "jobs": "Submit, list, describe, cancel and follow jobs.",
     "models": "Create, list, describe and delete models.",

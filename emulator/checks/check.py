@@ -1,0 +1,46 @@
+"""The whole of a check: what was decided before, else evidence, rules and a report."""
+
+import asyncio
+import importlib
+import time
+from pathlib import Path
+
+import msgspec
+
+from emulator.checks import cache, sources
+from emulator.checks.choices import Choices
+from emulator.checks.findings import Report
+from emulator.progress import Progress, silent
+
+
+def check(choices: Choices, progress: Progress = silent) -> Report:
+    """Answer the verdict; an unchanged package's comes from the cache."""
+    subject = sources.find(choices.subject)
+    began = time.monotonic()
+    kept = cache.Cache(choices.cache_dir / "checks")
+    key = cache.key(subject.archive or subject.root, _inputs(choices, subject))
+    if choices.use_cache and (known := kept.find(key)):
+        return msgspec.structs.replace(known, seconds=time.monotonic() - began)
+    # An unchanged package is answered without it and all that it needs.
+    look = importlib.import_module("emulator.checks.looking").look
+    report: Report = asyncio.run(look(choices, subject, progress))
+    report = msgspec.structs.replace(report, seconds=time.monotonic() - began)
+    if choices.use_cache and not any("could not be reached" in it for it in report.not_checked):
+        kept.keep(key, report)
+    return report
+
+
+def _inputs(choices: Choices, subject: sources.Subject) -> list[str]:
+    config = choices.config
+    plain = {
+        "training": choices.training,
+        "locations": choices.bucket_locations,
+        "ignored": choices.ignored,
+        "isolation": choices.isolation,
+        "policy": choices.runtime_policy,
+        "deadline": choices.deadline_s,
+        "wheelhouse": str(choices.wheelhouse or ""),
+        "config": str(config or ""),
+    }
+    text = config.read_text(errors="replace") if config and config.is_file() else ""
+    return [str(subject.root), subject.package, str(Path.cwd()), repr(plain), text]

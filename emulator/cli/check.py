@@ -1,0 +1,134 @@
+"""``cmle check``: the verdict on a package before it is submitted."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from emulator.cli.options import cache_dir_option, pairs
+from emulator.cli.output import is_terminal, note
+
+FAILED: Final = 1
+WARNED: Final = 3
+FORMATS: Final = ("text", "json", "junit", "sarif", "github")
+
+
+@click.command(
+    name="check",
+    epilog="Exit codes: 0 no error (warnings and notes do not count without --strict), 1 errors, "
+    "2 wrong command line, 3 warnings with --strict.",
+)
+@click.argument(
+    "subject", metavar="PACKAGE_OR_DIR", required=False, type=click.Path(path_type=Path)
+)
+@click.argument("user_args", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]…")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="YAML or JSON Job, as gcloud takes it; flags win.",
+)
+@click.option("--module-name", help="What is run: python -m MODULE. Default: PACKAGE.task.")
+@click.option("--job-dir", help="gs:// folder; passed on as --job-dir.")
+@click.option("--region")
+@click.option("--runtime-version", help="Default: the file's, else 2.11.")
+@click.option("--python-version", help="Default: the file's, else 3.7.")
+@click.option(
+    "--bucket-location",
+    "locations",
+    multiple=True,
+    metavar="BUCKET=LOCATION",
+    help="Where a bucket lies; repeatable.",
+)
+@click.option(
+    "--ignore", "ignored", multiple=True, metavar="RULE", help="Leave a rule out; repeatable."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How to print the report.",
+)
+@click.option("--strict", is_flag=True, help="Exit 3 where there are warnings.")
+@click.option(
+    "--isolation",
+    type=click.Choice(["auto", "require", "namespaces", "none"]),
+    default="auto",
+    show_default=True,
+    help="none: the module is imported without any isolation.",
+)
+@click.option(
+    "--runtime-policy", type=click.Choice(["exact", "nearest"]), default="exact", show_default=True
+)
+@click.option(
+    "--import-deadline",
+    "deadline_s",
+    type=click.FloatRange(0.1),
+    default=20.0,
+    show_default=True,
+    help="Seconds that the module's own import may take.",
+)
+@click.option(
+    "--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels instead of an index."
+)
+@click.option("--no-cache", is_flag=True, help="Look again, whatever is known.")
+@click.option("--list", "show_rules", is_flag=True, help="Document every rule and leave.")
+@cache_dir_option
+def check(*, subject: Path | None, form: str, strict: bool, show_rules: bool, **flags: Any) -> None:
+    """Say, without training, whether a package would work in the cloud."""
+    if show_rules:
+        from emulator.checks.report import listing
+
+        click.echo(listing())
+        return
+    if subject is None:
+        raise click.UsageError("Name a package, a folder that holds one, or an archive.")
+    from emulator.checks.check import check as look
+    from emulator.checks.findings import Severity
+
+    report = look(_choices(subject, flags), _progress)
+    click.echo(_formatted(report, form), nl=form != "github" or bool(report.findings))
+    if report.count(Severity.ERROR):
+        raise click.exceptions.Exit(FAILED)
+    if strict and report.count(Severity.WARNING):
+        raise click.exceptions.Exit(WARNED)
+
+
+def _choices(subject: Path, flags: dict[str, Any]) -> Any:
+    from emulator.checks.choices import Choices
+
+    training = {
+        "args": list(flags["user_args"]),
+        "jobDir": flags["job_dir"],
+        "pythonModule": flags["module_name"],
+        "pythonVersion": flags["python_version"],
+        "region": flags["region"],
+        "runtimeVersion": flags["runtime_version"],
+    }
+    return Choices(
+        subject=subject,
+        config=flags["config"],
+        training={name: value for name, value in training.items() if value},
+        bucket_locations=pairs(",".join(flags["locations"])),
+        ignored=flags["ignored"],
+        cache_dir=flags["cache_dir"].absolute(),
+        wheelhouse=flags["wheelhouse"],
+        environment=dict(os.environ),
+        isolation=flags["isolation"],
+        runtime_policy=flags["runtime_policy"],
+        deadline_s=flags["deadline_s"],
+        use_cache=not flags["no_cache"],
+    )
+
+
+def _formatted(report: Any, form: str) -> str:
+    from emulator.checks.report import FORMATS as WRITERS
+
+    return WRITERS[form](report)
+
+
+def _progress(step: Any) -> None:
+    if is_terminal():
+        note(f"{step.subject}: {step.text}")
