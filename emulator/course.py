@@ -41,11 +41,15 @@ class PreparationFailed(Exception):
 
 
 class Grounds(msgspec.Struct, frozen=True):
-    """Where jobs run: the runner, its isolation level, and the folder of its sites."""
+    """Where jobs run: the runner, its isolation level, and the folder of its sites.
+
+    ``allow_hosts`` are the hosts outside ("name:port") that replicas may reach.
+    """
 
     runner: Runner
     isolation: Isolation
     sites: Path
+    allow_hosts: tuple[str, ...] = ()
 
 
 class Course:
@@ -149,6 +153,7 @@ class Course:
             isolation=self._grounds.isolation,
             project_id=project.project_id,
             project_number=project.project_number,
+            allow_hosts=self._grounds.allow_hosts,
         )
         report = self._ledger.reporter(self._name)
         self._ledger.say(self._name, "Waiting for training program to start.")

@@ -210,7 +210,7 @@ def _assemble(settings: Settings, data: DataDir, cache_dir: Path, isolation: Iso
     jobs = Jobs(
         Ledger(store, logs, projects, clock),
         objects,
-        Grounds(runner, isolation, data.sites),
+        Grounds(runner, isolation, data.sites, settings.allow_hosts),
         preparation,
         at_once=settings.jobs_at_once or os.cpu_count() or 1,
     )

@@ -38,6 +38,7 @@ class Place(msgspec.Struct, frozen=True):
     isolation: Isolation
     project_id: str
     project_number: int
+    allow_hosts: tuple[str, ...] = ()
 
 
 def training_argv(spec: TrainingInput) -> list[str]:
@@ -104,5 +105,7 @@ def training_replica(job: Job, prepared: Prepared, place: Place) -> Replica:
         work_dir=place.work_dir,
         binds=(*prepared.binds, Bind(place.work_dir, WORK_TARGET, writable=True)),
         isolation=place.isolation,
-        network=Network(Identity(Kind.JOB, place.project_id, job.job_id, email)),
+        network=Network(
+            Identity(Kind.JOB, place.project_id, job.job_id, email), allow_hosts=place.allow_hosts
+        ),
     )

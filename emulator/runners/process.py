@@ -193,6 +193,7 @@ class ProcessRunner:
             "socket": control_name(self._instance, spec.site_id),
             "lock": str(self._data_dir / "lock"),
             "bundle": str(self.bundle),
+            "authority": str(self.bundle.with_name("ca.pem")),
             "hosts": google_hosts(catalog.load().regions),
         }
         try:

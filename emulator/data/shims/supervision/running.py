@@ -95,7 +95,7 @@ class Running:
         self._selector.register(self._control, selectors.EVENT_READ, self._listen)
 
     def _plan(self, files: list[int], served: int) -> sandbox.Plan:
-        bundle = self._site.get("bundle")
+        bundle = self._site.get(self._trusted())
         return sandbox.Plan(
             self._replica,
             env={**self._replica["env"], **self._variables(served)},
@@ -105,6 +105,16 @@ class Running:
             bundle=bundle if bundle and os.path.exists(bundle) else None,
             cgroup=self._memory.cgroup if self._memory else None,
         )
+
+    def _trusted(self) -> str:
+        """Our authority alone where nobody else can be reached.
+
+        TensorFlow opens a connection for each request and reads the whole file every time: with
+        the system's authorities in it a small request takes three times as long.
+        """
+        network = self._replica.get("network") or {}
+        google_alone = network.get("scope") == "google" and not network.get("allow_hosts")
+        return "authority" if google_alone else "bundle"
 
     def stop(self, reason: str, grace_s: float) -> None:
         """SIGTERM now, SIGKILL after the grace; the first reason stays."""
