@@ -18,7 +18,7 @@ from emulator.storage.index import Index
 from emulator.storage.values import Part
 from emulator.upstream import Answer, Broken, Unreachable
 
-PART: Final = 4 << 20  # bytes: see Blobs
+PART: Final = 8 << 20  # bytes: see Blobs
 _PATIENCE_S: Final = 45.0  # for a fake-gcs-server that is being started again
 _PAUSE_S: Final = 0.05
 _ENOUGH: Final = 64 << 20  # bytes free: a failure with less is the disk's
@@ -51,16 +51,19 @@ class Blobs:
         self._readers: Counter[str] = Counter()
         self._waste: asyncio.Queue[str] = asyncio.Queue()
 
-    async def write(self, content: bytes) -> Part:
+    async def write(self, pieces: Sequence[bytes]) -> Part:
         """Store a part that nobody holds yet: ``done`` ends our own hold on it.
 
         Raises Full when the disk is, Lost when the server stays away.
         """
-        part = Part(secrets.token_hex(16), len(content))
+        part = Part(secrets.token_hex(16), sum(map(len, pieces)))
         self._being_written.add(part.id)
         self._index.reserve(part.id)
-        headers = [(b"content-type", b"application/octet-stream")]
-        answer = await self._ask("POST", _UPLOAD + part.id, headers, content)
+        headers = [
+            (b"content-type", b"application/octet-stream"),
+            (b"content-length", b"%d" % part.size),
+        ]
+        answer = await self._ask("POST", _UPLOAD + part.id, headers, pieces)
         text = await answer.read()
         if answer.status == _OK:
             return part
@@ -135,7 +138,7 @@ class Blobs:
                         raise Lost(f"The blob {part.id} is shorter than it was.")
 
     async def _ask(
-        self, method: str, target: str, headers: Headers, body: bytes | None = None
+        self, method: str, target: str, headers: Headers, pieces: Sequence[bytes] = ()
     ) -> Answer:
         """One request, repeated while fake-gcs-server is being started again."""
         try:
@@ -143,7 +146,10 @@ class Blobs:
                 while True:
                     upstream = await self._server.upstream()
                     try:
-                        answer = await upstream.send(method, target, headers, body)
+                        body = pieces[0] if len(pieces) == 1 else _each(pieces)
+                        answer = await upstream.send(
+                            method, target, headers, body if pieces else None
+                        )
                     except (Unreachable, Broken) as error:
                         self._log.info("Asking fake-gcs-server again: %s", error)
                         await asyncio.sleep(_PAUSE_S)
@@ -176,6 +182,11 @@ class Reading:
     def close(self) -> None:
         ids, self._ids = self._ids, []
         self._blobs.let_go(ids)
+
+
+async def _each(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 def _ranges(parts: Sequence[Part], start: int, end: int) -> Iterable[tuple[Part, int, int]]:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import google_crc32c
@@ -24,21 +24,22 @@ class Digest:
         self.crc32c = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
 
-    async def update(self, content: bytes) -> None:
+    async def update(self, *pieces: bytes) -> None:
         """Take the next bytes, beside the event loop if they are many."""
-        if len(content) < _INLINE:
-            self._update(content)
+        if sum(map(len, pieces)) < _INLINE:
+            self._update(pieces)
         else:
-            await asyncio.to_thread(self._update, content)
+            await asyncio.to_thread(self._update, pieces)
 
     @property
     def md5(self) -> bytes:
         return self._md5.digest()
 
-    def _update(self, content: bytes) -> None:
-        self._md5.update(content)
-        self.crc32c = google_crc32c.extend(self.crc32c, content)
-        self.size += len(content)
+    def _update(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self._md5.update(piece)
+            self.crc32c = google_crc32c.extend(self.crc32c, piece)
+            self.size += len(piece)
 
     def check(self, wanted: Mapping[str, str]) -> None:
         """Refuse if the client expected other content: ``md5`` and ``crc32c`` in base64."""

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Self
 
+from emulator.connection import PIECE
 from emulator.storage.blobs import PART, Blobs
 from emulator.storage.digests import Digest
 from emulator.storage.values import Part
@@ -18,7 +19,9 @@ class Intake:
         self.digest = digest or Digest()
         self.parts: list[Part] = []
         self._blobs = blobs
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes] = []  # of the part that fills
+        self._small: list[bytes] = []  # not yet worth a piece of their own
+        self._small_size = 0
         self._filled = 0
         self._storing: asyncio.Task[Part] | None = None
 
@@ -26,7 +29,6 @@ class Intake:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._pieces.clear()
         if self._storing is not None:  # it cannot be called back
             await asyncio.wait([self._storing])
             if not self._storing.cancelled() and self._storing.exception() is None:
@@ -40,27 +42,38 @@ class Intake:
         """
         while self._filled + len(piece) >= PART:
             room = PART - self._filled
-            self._pieces.append(piece[:room])
-            self._filled = PART
+            self._take(piece[:room])
             piece = piece[room:]
             await self._ship()
         if piece:
-            self._pieces.append(piece)
-            self._filled += len(piece)
+            self._take(piece)
 
     async def finish(self) -> tuple[Part, ...]:
         """Store the rest; answers all parts."""
-        if self._pieces:
+        if self._filled:
             await self._ship()
         await self._settle()
         return tuple(self.parts)
 
+    def _take(self, piece: bytes) -> None:
+        self._filled += len(piece)
+        self._small.append(piece)
+        self._small_size += len(piece)
+        if self._small_size >= PIECE:
+            self._join()
+
+    def _join(self) -> None:
+        if self._small:
+            self._pieces.append(self._small[0] if len(self._small) == 1 else b"".join(self._small))
+            self._small.clear()
+            self._small_size = 0
+
     async def _ship(self) -> None:
         await self._settle()
-        content = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
+        self._join()
+        pieces, self._pieces = self._pieces, []
         self._filled = 0
-        self._storing = asyncio.create_task(self._store(content))
+        self._storing = asyncio.create_task(self._store(pieces))
 
     async def _settle(self) -> None:
         if self._storing is not None:
@@ -68,6 +81,6 @@ class Intake:
             storing, self._storing = self._storing, None
             self.parts.append(storing.result())
 
-    async def _store(self, content: bytes) -> Part:
-        part, _ = await asyncio.gather(self._blobs.write(content), self.digest.update(content))
+    async def _store(self, pieces: list[bytes]) -> Part:
+        part, _ = await asyncio.gather(self._blobs.write(pieces), self.digest.update(*pieces))
         return part

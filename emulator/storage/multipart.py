@@ -119,4 +119,6 @@ def _boundary(content_type: str) -> bytes:
     boundary = message.get_param("boundary")
     if message.get_content_maintype() != "multipart" or not isinstance(boundary, str):
         raise invalid("The Content-Type must be multipart/… with a boundary.")
+    if len(boundary) > 1 and boundary[0] == boundary[-1] == "'":
+        boundary = boundary[1:-1]  # gcloud quotes it as no standard does
     return boundary.encode("latin-1")
