@@ -68,7 +68,7 @@ def figures(options: Options) -> Iterator[Figure]:
             Emulator(options=["--cache-dir", str(cache_dir)]) as emulator,
             peer_storage(binary, Path(name)) as peer,
         ):
-            here = Side(emulator.url, emulator.url, Path(emulator.endpoint.bundle_path))
+            here = Side(emulator.url, emulator.url, Path(emulator.endpoint.ca_path))
             sides = (here, Side(peer.url, peer.proxy, peer.ca_path))
             yield compared(version, sides, Path(name), options)
 
