@@ -33,6 +33,7 @@ def read(config: Path | None, shown: str, given: Mapping[str, Any]) -> Request:
         text = config.read_text()
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
+        lines, unquoted = dict(_lines(node, "")), dict(_unquoted(node))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = Syntax(mark.line + 1 if mark else 0, " ".join(str(error).split()))
@@ -42,8 +43,6 @@ def read(config: Path | None, shown: str, given: Mapping[str, Any]) -> Request:
         return Request(
             training=_training({}, {}), path=shown, text=text, problem=problem, given=True
         )
-    lines = dict(_lines(node, ""))
-    unquoted = dict(_unquoted(node))
     training = document.get("trainingInput")
     if isinstance(training, dict) or training is None:
         document = {**document, "trainingInput": {**(training or {}), **overrides}}
@@ -72,7 +71,7 @@ def _request(document: Mapping[str, Any], *, given: bool) -> Request:
         }
     try:
         body = payload.read(_JOB, msgspec.json.encode(filled), root="job")
-    except (InvalidArgument, TypeError) as error:
+    except (InvalidArgument, TypeError, ValueError, RecursionError) as error:
         return Request(
             training=_training(document, versions), given=given, violations=_payload(error)
         )

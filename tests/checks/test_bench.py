@@ -1,0 +1,46 @@
+"""Every seeded package is found out, and no near miss is taken for an error."""
+
+from pathlib import Path
+
+import pytest
+
+from emulator.checks.findings import Severity
+from emulator.checks.rules import every
+from emulator.shipped import folder
+
+BENCH = folder("trainer_fixtures") / "checks"
+CASES = sorted(path for path in BENCH.glob("*/*") if path.is_dir())
+BAD = [path for path in CASES if path.name.startswith("bad")]
+NEAR = [path for path in CASES if path.name.startswith("near")]
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(BENCH))
+
+
+def test_bench_has_a_pair_for_each_rule() -> None:
+    rules = {rule.name for rule in every()}
+    assert {path.parent.name for path in BAD} == rules
+    assert {path.parent.name for path in NEAR} == rules
+    assert len(CASES) >= 60
+    assert len(BAD) + len(NEAR) == len(CASES)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("case", BAD, ids=label)
+def test_seeded_package_is_found(case: Path, checked) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    report = checked(case)
+    found = [finding for finding in report.findings if finding.rule == case.parent.name]
+    assert found, report
+    for finding in found:
+        assert finding.message
+        assert finding.fix
+        assert not finding.line or finding.path
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("case", NEAR, ids=label)
+def test_near_miss_is_let_through(case: Path, checked) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    report = checked(case)
+    assert [it for it in report.findings if it.rule == case.parent.name] == []
+    assert report.count(Severity.ERROR) == 0, report.findings

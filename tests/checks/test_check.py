@@ -1,0 +1,128 @@
+"""A check from the outside: fixtures that are good, the cache, silencing, the command."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emulator.checks.cache import key
+from emulator.checks.check import check
+from emulator.checks.choices import Choices
+from emulator.checks.findings import Report, Severity
+from emulator.cli.options import default_cache_dir
+from emulator.errors import OperatorError
+from emulator.shipped import folder
+
+FIXTURES = folder("trainer_fixtures")
+GOOD = ("prints", "logs", "sleeps", "writes_gcs", "taxifare/tf1", "taxifare/tf2")
+BROKEN = {
+    "broken_setup": "setup-fails",
+    "missing_dependency": "undeclared-dependency",
+    "missing_import": "import-missing",
+    "missing_module": "module-missing",
+    "unknown_flag": "argument-not-taken",
+}
+
+
+def look(tmp_path: Path, subject: Path, config: Path | None, *, cached: bool = False) -> Report:
+    wheelhouse = tmp_path / "wheels"
+    wheelhouse.mkdir(exist_ok=True)
+    cache_dir = default_cache_dir()
+    if cached:  # the environments of the user, the reports of nobody
+        cache_dir = tmp_path / "cache"
+        cache_dir.mkdir(exist_ok=True)
+        if not (cache_dir / "runtimes").exists():
+            (cache_dir / "runtimes").symlink_to(default_cache_dir() / "runtimes")
+    return check(
+        Choices(
+            subject=subject,
+            config=config,
+            cache_dir=cache_dir,
+            wheelhouse=wheelhouse,
+            environment=dict(os.environ),
+            use_cache=cached,
+        )
+    )
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", GOOD)
+def test_good_fixture_has_no_error(tmp_path: Path, name: str) -> None:
+    report = look(tmp_path, FIXTURES / name, FIXTURES / name / "job.yaml")
+    assert report.count(Severity.ERROR) == 0, report.findings
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_fixture_is_found_out(tmp_path: Path, name: str) -> None:
+    report = look(tmp_path, FIXTURES / name, FIXTURES / name / "job.yaml")
+    errors = {finding.rule for finding in report.findings if finding.level is Severity.ERROR}
+    assert BROKEN[name] in errors, report.findings
+
+
+@pytest.mark.tensorflow
+def test_unchanged_package_comes_from_the_cache_and_a_comment_silences(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    shutil.copytree(FIXTURES / "checks" / "developer-path" / "bad", case)
+    first = look(tmp_path, case, case / "config.yaml", cached=True)
+    again = look(tmp_path, case, case / "config.yaml", cached=True)
+    assert (first.cached, again.cached) == (False, True)
+    assert again.findings == first.findings
+    assert [it.rule for it in first.findings] == ["developer-path"]
+    source = case / "trainer" / "task.py"
+    text = source.read_text().replace(
+        "    print(open", "    # cmle: ignore[developer-path] only at home\n    print(open"
+    )
+    source.write_text(text)
+    silenced = look(tmp_path, case, case / "config.yaml", cached=True)
+    assert not silenced.cached
+    assert silenced.findings == ()
+    assert [it.rule for it in silenced.silenced] == ["developer-path"]
+    source.write_text(text.replace(" only at home", ""))
+    assert look(tmp_path, case, case / "config.yaml", cached=True).count(Severity.ERROR) == 1
+
+
+def test_key_sees_contents_names_and_inputs(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("a = 1")
+    first = key(tmp_path, ["x"])
+    assert key(tmp_path, ["x"]) == first
+    assert key(tmp_path, ["y"]) != first
+    (tmp_path / "a.py").write_text("a = 2")
+    assert key(tmp_path, ["x"]) != first
+    (tmp_path / "a.py").rename(tmp_path / "b.py")
+    assert key(tmp_path, ["x"]) != first
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="no package, folder or archive"):
+        look(tmp_path, tmp_path / "nothing", None)
+
+
+def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "emulator", "check", *words]
+    env = {**os.environ, "PYTHONPATH": str(FIXTURES.parent)}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=cwd, env=env)
+
+
+@pytest.mark.tensorflow
+def test_command_answers_with_an_exit_code(tmp_path: Path) -> None:
+    bad = FIXTURES / "checks" / "argument-not-taken" / "bad-args"
+    shutil.copytree(bad, tmp_path / "job")
+    ended = run("job", "--format", "json", "--no-cache", "--", "--train-stepz=5", cwd=tmp_path)
+    assert ended.returncode == 1, ended.stderr
+    document = json.loads(ended.stdout)
+    assert [it["rule"] for it in document["findings"]] == ["argument-not-taken"]
+    assert document["findings"][0]["path"] == "job/trainer/task.py"
+    fine = run("job/trainer", "--no-cache", cwd=tmp_path)
+    assert fine.returncode == 0, fine.stdout
+
+
+def test_list_documents_the_rules(tmp_path: Path) -> None:
+    ended = run("--list", cwd=tmp_path)
+    assert ended.returncode == 0
+    assert "package-data-missing (error)" in ended.stdout
+    assert run(cwd=tmp_path).returncode == 2

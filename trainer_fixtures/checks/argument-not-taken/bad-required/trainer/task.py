@@ -1,0 +1,13 @@
+import argparse
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir")
+    parser.add_argument("--data", required=True)
+    args = parser.parse_args()
+    print(args.job_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+from setuptools import find_packages, setup
+
+setup(name="argument-not-taken-bad-value", version="0.1", packages=find_packages())

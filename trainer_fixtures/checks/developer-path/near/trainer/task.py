@@ -1,0 +1,15 @@
+"""Run it at home as: python task.py --data /home/ana/rides.csv."""
+
+import argparse
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir")
+    parser.add_argument("--data", default="/Users/ana/rides.csv", help="/home/you/rides.csv")
+    args = parser.parse_args()
+    print(args.job_dir)
+
+
+if __name__ == "__main__":
+    main()

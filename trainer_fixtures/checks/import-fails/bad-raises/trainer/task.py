@@ -1,0 +1,14 @@
+from trainer import model
+
+import argparse
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir")
+    args = parser.parse_args()
+    print(model.RATE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+import os
+
+os.makedirs('/srv/rides')
+open('/srv/rides/log.txt', 'w').close()
+
+import argparse
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir")
+    args = parser.parse_args()
+    print(args.job_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+from trainer.model import export
+
+import argparse
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir")
+    args = parser.parse_args()
+    export({}, args.job_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+import argparse
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir")
+    parser.add_argument("--learning-rate", type=float)
+    args = parser.parse_args()
+    print(args.learning_rate)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+import argparse
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir")
+    args = parser.parse_args()
+    with open("trainer/vocab.txt") as file:
+        print(file.read())
+
+
+if __name__ == "__main__":
+    main()

