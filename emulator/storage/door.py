@@ -13,11 +13,13 @@ from starlette.types import Receive, Scope, Send
 
 from emulator.errors import OperatorError
 from emulator.storage import batch, fields, routes
-from emulator.storage.blobs import Blobs, Lost
+from emulator.storage.blobs import Blobs
 from emulator.storage.database import Full
 from emulator.storage.fake_gcs import FakeGcs
+from emulator.storage.fake_gcs_parts import FakeGcsParts
 from emulator.storage.index import Index
 from emulator.storage.messages import ClientGone, Reply, Request
+from emulator.storage.parts import Lost, Parts
 from emulator.storage.refusals import (
     Refusal,
     backend_error,
@@ -46,7 +48,9 @@ class _Unreadable(Exception):
 class Door:
     """Every scope needs an ``identity``: whoever opened the listener knows it."""
 
-    def __init__(self, storehouse: Storehouse, sessions: Sessions, server: FakeGcs) -> None:
+    def __init__(
+        self, storehouse: Storehouse, sessions: Sessions, server: FakeGcs | None = None
+    ) -> None:
         uploads = Uploads(storehouse, sessions)
         self._routes = Routes(storehouse, uploads)
         self._xml = XmlApi(storehouse, uploads)
@@ -54,7 +58,8 @@ class Door:
 
     @property
     def fake_gcs_pid(self) -> int:
-        return self._server.pid
+        """0 where the bytes are not in fake-gcs-server."""
+        return self._server.pid if self._server is not None else 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,19 +136,26 @@ async def open_storage(
     except OSError as error:
         raise OperatorError(f"{folder} cannot be made: {error.strerror}.") from error
     server = FakeGcs(fake_gcs_server, folder / "blobs", log)
-    async with contextlib.AsyncExitStack() as stack:
-        index = Index(folder / "index.db")
-        stack.callback(index.close)
-        blobs = Blobs(server, folder / "blobs", index, log)
-        sessions = Sessions(index, blobs)
-        await stack.enter_async_context(server.running())
-        sweeps = [asyncio.create_task(work) for work in (blobs.sweep(), sessions.sweep())]
-        try:
-            yield Door(Storehouse(index, blobs), sessions, server)
-        finally:
-            for sweep in sweeps:
-                sweep.cancel()
-            await asyncio.gather(*sweeps, return_exceptions=True)
+    parts = FakeGcsParts(server, folder / "blobs", log)
+    with contextlib.closing(Index(folder / "index.db")) as index:
+        async with server.running(), serving(index, parts, log, server) as door:
+            yield door
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    index: Index, parts: Parts, log: logging.Logger, server: FakeGcs | None = None
+) -> AsyncIterator[Door]:
+    """A door over an index and the parts that it names; the unused are swept meanwhile."""
+    blobs = Blobs(parts, index, log)
+    sessions = Sessions(index, blobs)
+    sweeps = [asyncio.create_task(work) for work in (blobs.sweep(), sessions.sweep())]
+    try:
+        yield Door(Storehouse(index, blobs), sessions, server)
+    finally:
+        for sweep in sweeps:
+            sweep.cancel()
+        await asyncio.gather(*sweeps, return_exceptions=True)
 
 
 async def _send(reply: Reply, send: Send, *, head_only: bool) -> None:
