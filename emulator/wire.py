@@ -90,6 +90,12 @@ class Message:
             if found == number and isinstance(value, Message):
                 yield value
 
+    def content(self) -> bytes:
+        """The stretch as bytes, for values that are compared or read as another format."""
+        if len(self) > MAX_TEXT:
+            raise WireError(f"a value of {len(self)} bytes, {MAX_TEXT} are allowed")
+        return self._buffer[self._start : self._end]
+
     def text(self) -> str:
         """The stretch as a string."""
         if len(self) > MAX_TEXT:
