@@ -1,164 +1,22 @@
-"""Reports as text for people and as documents for programs."""
+"""The reports of ``cmle check``."""
 
-import json
 from collections.abc import Callable
-from typing import Any, Final
-from xml.etree import ElementTree as ET
+from typing import Final
 
-import msgspec
+from emulator.checks import writing
+from emulator.checks.findings import Report
+from emulator.checks.rules import every
 
-from emulator.checks.findings import Finding, Report, Severity
-from emulator.checks.rules import Rule, every
-
-SARIF: Final = "https://json.schemastore.org/sarif-2.1.0.json"
-_COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
-_INDENT: Final = "    "
+_JUDGE: Final = writing.Judge("cmle check", every())
 
 
-def text(report: Report) -> str:
-    """The findings, the worst first, and what was not checked."""
-    blocks = [_block(finding) for finding in report.findings]
-    counts = [f"{report.count(severity)} {severity}s" for severity in Severity]
-    known = "from the cache" if report.cached else f"{report.seconds:.1f} s"
-    silenced = f", {len(report.silenced)} silenced" if report.silenced else ""
-    summary = (
-        f"{report.subject} on runtime {report.runtime}: {', '.join(counts)}{silenced} "
-        f"({len(report.rules)} rules, {known})"
-    )
-    guesses = "Service texts marked (guess) are proposals; the others were seen literally."
-    lines = ["Not checked:", *(f"  - {each}" for each in report.not_checked)]
-    quoted = any(finding.cloud for finding in report.findings)
-    return "\n".join([*blocks, *([guesses] if quoted else []), *lines, summary])
+def _by(write: writing.Writer) -> Callable[[Report], str]:
+    return lambda report: write(report, _JUDGE)
 
 
-def _block(finding: Finding) -> str:
-    place = f"{finding.place}: " if finding.place else ""
-    lines = [f"{place}{finding.level}[{finding.rule}] {finding.message}"]
-    if finding.cloud:
-        mark = "" if finding.verified else " (guess)"
-        cloud = finding.cloud.strip().replace("\n", f"\n{_INDENT}       ")
-        lines.append(f"{_INDENT}cloud{mark}: {cloud}")
-    lines.append(f"{_INDENT}fix: {finding.fix}")
-    return "\n".join(lines)
-
-
-def as_json(report: Report) -> str:
-    document = msgspec.to_builtins(report)
-    document["findings"] = [_plain(finding) for finding in report.findings]
-    document["silenced"] = [_plain(finding) for finding in report.silenced]
-    document["counts"] = {str(severity): report.count(severity) for severity in Severity}
-    return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def _plain(finding: Finding) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(finding)
-    return found
-
-
-def junit(report: Report) -> str:
-    """A test case for each rule; errors and warnings are its failures, notes its output."""
-    suite = ET.Element(
-        "testsuite",
-        name="cmle check",
-        tests=str(len(report.rules)),
-        failures=str(len({it.rule for it in report.findings if it.level is not Severity.NOTE})),
-        errors="0",
-        skipped="0",
-        time=f"{report.seconds:.3f}",
-    )
-    for rule in report.rules:
-        case = ET.SubElement(suite, "testcase", classname="cmle.check", name=rule, time="0")
-        found = [finding for finding in report.findings if finding.rule == rule]
-        failures = [finding for finding in found if finding.level is not Severity.NOTE]
-        if failures:
-            message = _clean("; ".join(finding.message for finding in failures))
-            worst = min(failures, key=lambda it: it.level.rank).level
-            failure = ET.SubElement(case, "failure", message=message, type=str(worst))
-            failure.text = _clean("\n".join(map(_block, failures)))
-        notes = [finding for finding in found if finding.level is Severity.NOTE]
-        if notes:
-            ET.SubElement(case, "system-out").text = _clean("\n".join(map(_block, notes)))
-    root = ET.Element("testsuites")
-    root.append(suite)
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True)
-
-
-def _clean(plain: str) -> str:
-    """Without what XML 1.0 has no way to write."""
-    return "".join(char for char in plain if char in "\t\n\r" or char >= " ").translate(
-        {0xFFFE: None, 0xFFFF: None}
-    )
-
-
-def sarif(report: Report) -> str:
-    """SARIF 2.1.0, as code scanning services read it."""
-    rules = [rule for rule in every() if rule.name in report.rules]
-    driver = {
-        "name": "cmle check",
-        "rules": [_sarif_rule(rule) for rule in rules],
-    }
-    index = {rule.name: at for at, rule in enumerate(rules)}
-    results = [_sarif_result(finding, index) for finding in report.findings]
-    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
-    return json.dumps({"$schema": SARIF, "version": "2.1.0", "runs": [run]}, indent=2)
-
-
-def _sarif_rule(rule: Rule) -> dict[str, Any]:
-    return {
-        "id": rule.name,
-        "shortDescription": {"text": rule.summary},
-        "fullDescription": {"text": " ".join(f"{rule.summary} {rule.explanation}".split())},
-        "defaultConfiguration": {"level": str(rule.severity)},
-    }
-
-
-def _sarif_result(finding: Finding, index: dict[str, int]) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "ruleId": finding.rule,
-        "ruleIndex": index[finding.rule],
-        "level": str(finding.level),
-        "message": {"text": f"{finding.message} Fix: {finding.fix}"},
-    }
-    if finding.path:
-        place: dict[str, Any] = {"artifactLocation": {"uri": finding.path.replace("\\", "/")}}
-        if finding.line:
-            place["region"] = {"startLine": finding.line}
-        result["locations"] = [{"physicalLocation": place}]
-    return result
-
-
-def github(report: Report) -> str:
-    """Workflow commands, which GitHub shows beside the lines."""
-    return "\n".join(map(_command, report.findings))
-
-
-def _command(finding: Finding) -> str:
-    options = {"file": finding.path, "line": str(finding.line or ""), "title": finding.rule}
-    given = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in options.items() if value)
-    message = _escaped(f"{finding.message} Fix: {finding.fix}", "")
-    return f"::{_COMMANDS[finding.level]} {given}::{message}"
-
-
-def _escaped(value: str, more: str) -> str:
-    for char in ("%", "\r", "\n", *more):
-        value = value.replace(char, f"%{ord(char):02X}")
-    return value
+FORMATS: Final = {form: _by(write) for form, write in writing.FORMATS.items()}
 
 
 def listing() -> str:
     """Every rule with its documentation: ``cmle check --list``."""
-    blocks = []
-    for rule in every():
-        body = "\n".join(f"{_INDENT}{line}".rstrip() for line in rule.explanation.splitlines())
-        blocks.append(f"{rule.name} ({rule.severity})\n{_INDENT}{rule.summary}\n{body}".rstrip())
-    return "\n\n".join(blocks)
-
-
-FORMATS: Final[dict[str, Callable[[Report], str]]] = {
-    "text": text,
-    "json": as_json,
-    "junit": junit,
-    "sarif": sarif,
-    "github": github,
-}
+    return writing.listing(_JUDGE)
