@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -33,7 +33,7 @@ class Service:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.port = 0
 
-    def __enter__(self) -> "Service":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(30)
         return self
@@ -161,3 +161,11 @@ def bucket(new_bucket: Callable[[], Bucket]) -> Bucket:
 
 
 _NUMBERS = iter(range(1_000_000))
+
+
+@pytest.fixture(scope="session")
+def shared(client: httpx.Client) -> Bucket:
+    """One bucket for many examples of one test."""
+    answer = client.post("/storage/v1/b", params={"project": PROJECT}, json={"name": "shared-one"})
+    assert answer.status_code == 200, answer.text
+    return Bucket(client, "shared-one")
