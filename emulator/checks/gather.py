@@ -41,7 +41,11 @@ NOT_A_PACKAGE: Final = (
     "[{path}] is not a valid Python package because it does not contain an "
     "`__init__.py` file. Please create one and try again."
 )
-_BUILD_S: Final = 90.0
+NO_IMPORT: Final = (
+    "The module was not imported: processes cannot be isolated on this machine. "
+    "--isolation none imports it all the same."
+)
+_BUILD_DEADLINES: Final = 4  # a build may take as long as so many imports
 _INSTALL_S: Final = 900.0
 _PRELOAD_S: Final = 240.0
 _OUT: Final = "/tmp/cmle-build"  # noqa: S108 - of the sandbox's own /tmp
@@ -157,16 +161,56 @@ class _Work:
         self._missing: list[str] = list(evidence.not_checked)
 
     async def run(self, runtime: Runtime | None, working: Path) -> Evidence:
+        """The probe begins at once: libraries take longer than building and installing."""
+        if self._subject.archive is not None:
+            archive = await asyncio.to_thread(contents.read, self._subject.archive)
+            self._take_archive(archive, working)
+        module = module_of(self._evidence)
+        if runtime is not None and not self._settings.imports:
+            self._missing.append(NO_IMPORT)
+        if runtime is None or not module or not self._settings.imports:
+            return self._answer(*await self._prepare(runtime), None)
+        with self._cell("probe") as cell:
+            preload = self._preload()
+            early = asyncio.create_task(self._probe(runtime, cell, module, preload))
+            try:
+                build, archives, installation = await self._prepare(runtime)
+                probe = None
+                if installation.done and not (preload and self._replaces(installation, archives)):
+                    cell.tell(self._packages(runtime))
+                    probe = await early
+            finally:
+                early.cancel()
+                await asyncio.gather(early, return_exceptions=True)
+        if installation.done and probe is None:
+            with self._cell("again") as cell:
+                cell.tell(self._packages(runtime))
+                probe = await self._probe(runtime, cell, module, ())
+        return self._answer(build, archives, installation, probe)
+
+    async def _prepare(
+        self, runtime: Runtime | None
+    ) -> tuple[Build, tuple[Archive, ...], Installation]:
+        """Build, list and install, as far as it goes."""
         build, files = await self._starting(runtime)
         archives = tuple([await asyncio.to_thread(contents.read, path) for path in files])
-        if self._subject.archive is not None and archives:
-            self._take_archive(archives[0], working)
         expected = Installation(files=environments.expected(archives))
-        installation, probe = expected, None
         usable = archives and not any(archive.refusal for archive in archives)
-        if runtime is not None and usable and not build.failure:
-            installation, probe = await self._installed(runtime, files, archives, expected)
-        return self._answer(build, archives, installation, probe)
+        if runtime is None or not usable or build.failure:
+            return build, archives, expected
+        return build, archives, await self._install(runtime, files, expected)
+
+    def _cell(self, name: str) -> contextlib.AbstractContextManager[probing.Cell]:
+        root = self._data_dir.root
+        return probing.cell(root / name, self._data_dir.staged, self._settings.isolation)
+
+    def _replaces(self, installation: Installation, archives: tuple[Archive, ...]) -> bool:
+        """Whether libraries that were imported early are not the ones that the package gets."""
+        base = self._evidence.runtime.distributions
+        requires = environments.requires(archives)
+        return bool(environments.replaces(installation.distributions, base)) or any(
+            it.name in base and not it.allows(base[it.name]) for it in requires
+        )
 
     def _answer(
         self,
@@ -222,7 +266,7 @@ class _Work:
             isolation=self._settings.isolation,
             memory_bytes=probing.MEMORY_BYTES if enclosed else None,
         )
-        end, said = await self._run(replica, _BUILD_S)
+        end, said = await self._run(replica, _BUILD_DEADLINES * self._settings.deadline_s)
         if end is None:
             return Build(generated=generated, failure=said, hung=True), []
         failure = out / "failure.txt"
@@ -245,56 +289,8 @@ class _Work:
         lines = [line.text async for line in self._runner.follow(ref, 0)]
         return end, "\n".join(lines[-40:])
 
-    async def _installed(
-        self,
-        runtime: Runtime,
-        files: list[Path],
-        archives: tuple[Archive, ...],
-        expected: Installation,
-    ) -> tuple[Installation, Probe | None]:
-        module = module_of(self._evidence)
-        if not module or not self._settings.imports:
-            if not self._settings.imports:
-                self._missing.append(
-                    "The module was not imported: processes cannot be isolated on this machine. "
-                    "--isolation none imports it all the same."
-                )
-            return await self._install(runtime, files, expected), None
-        async with asyncio.TaskGroup() as group:
-            with probing.cell(
-                self._data_dir.root / "probe", self._data_dir.staged, self._settings.isolation
-            ) as cell:
-                preload = self._preload(archives)
-                probe = group.create_task(self._probe(runtime, cell, module, preload))
-                installation = Installation()
-                try:
-                    installation = await self._install(runtime, files, expected)
-                    replaced = preload and environments.replaces(
-                        installation.distributions, self._evidence.runtime.distributions
-                    )
-                    cell.tell(
-                        self._packages(runtime)
-                        if installation.done and not replaced
-                        else {"leave": True}
-                    )
-                finally:
-                    if not installation.failure and not installation.done:
-                        cell.tell({"leave": True})
-                found = await probe
-        if installation.done and replaced:
-            with probing.cell(
-                self._data_dir.root / "probe2", self._data_dir.staged, self._settings.isolation
-            ) as cell:
-                cell.tell(self._packages(runtime))
-                found = await self._probe(runtime, cell, module, ())
-        return installation, found if installation.done else None
-
-    def _preload(self, archives: tuple[Archive, ...]) -> tuple[str, ...]:
-        """Libraries that may be imported early: none if the package may bring others."""
-        requires = environments.requires(archives)
-        base = self._evidence.runtime.distributions
-        if any(not requirement.allows(base.get(requirement.name, "")) for requirement in requires):
-            return ()
+    def _preload(self) -> tuple[str, ...]:
+        """The environment's libraries that the package imports."""
         package = f"{self._evidence.package}."
         own = [it for it in self._evidence.sources if f"{it.module}.".startswith(package)]
         known = self._evidence.runtime.modules - self._evidence.first_party

@@ -7,16 +7,21 @@ from emulator.checks import writing
 from emulator.checks.findings import Report
 from emulator.checks.rules import every
 
-_JUDGE: Final = writing.Judge("cmle check", every())
+_TOOL: Final = "cmle check"
 
 
-def _by(write: writing.Writer) -> Callable[[Report], str]:
-    return lambda report: write(report, _JUDGE)
+def _by(form: str, write: writing.Writer) -> Callable[[Report], str]:
+    """Only SARIF tells about rules that found nothing; loading them all takes a moment."""
+
+    def written(report: Report) -> str:
+        return write(report, writing.Judge(_TOOL, every() if form == "sarif" else ()))
+
+    return written
 
 
-FORMATS: Final = {form: _by(write) for form, write in writing.FORMATS.items()}
+FORMATS: Final = {form: _by(form, write) for form, write in writing.FORMATS.items()}
 
 
 def listing() -> str:
     """Every rule with its documentation: ``cmle check --list``."""
-    return writing.listing(_JUDGE)
+    return writing.listing(writing.Judge(_TOOL, every()))

@@ -20,9 +20,9 @@ from emulator.shipped import folder
 FIXTURES = folder("trainer_fixtures")
 GOOD = ("prints", "logs", "sleeps", "writes_gcs", "taxifare/tf1", "taxifare/tf2")
 BROKEN = {
-    "broken_setup": "setup-fails",
-    "missing_dependency": "undeclared-dependency",
-    "missing_import": "import-missing",
+    "broken_setup": "installation-fails",
+    "missing_dependency": "installation-fails",
+    "missing_import": "undeclared-dependency",
     "missing_module": "module-missing",
     "unknown_flag": "argument-not-taken",
 }

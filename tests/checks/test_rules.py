@@ -14,6 +14,14 @@ BAD = [path for path in CASES if path.name.startswith("bad")]
 NEAR = [path for path in CASES if path.name.startswith("near")]
 
 
+def chosen(cases: list[Path]) -> list[object]:
+    """Each rule's pair in every run, its variants in the long one."""
+    return [
+        pytest.param(path, id=label(path), marks=[pytest.mark.soak] if "-" in path.name else [])
+        for path in cases
+    ]
+
+
 def label(path: Path) -> str:
     return str(path.relative_to(BENCH))
 
@@ -27,7 +35,7 @@ def test_bench_has_a_pair_for_each_rule() -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("case", BAD, ids=label)
+@pytest.mark.parametrize("case", chosen(BAD))
 def test_seeded_package_is_found(case: Path, checked) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     report = checked(case)
     found = [finding for finding in report.findings if finding.rule == case.parent.name]
@@ -39,7 +47,7 @@ def test_seeded_package_is_found(case: Path, checked) -> None:  # type: ignore[n
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("case", NEAR, ids=label)
+@pytest.mark.parametrize("case", chosen(NEAR))
 def test_near_miss_is_let_through(case: Path, checked) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     report = checked(case)
     assert [it for it in report.findings if it.rule == case.parent.name] == []
