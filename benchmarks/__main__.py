@@ -14,8 +14,7 @@ from benchmarks import gcs, job, predict, startup
 from benchmarks.measuring import Figure, Options
 from emulator.errors import OperatorError
 
-BENCHWIDTH = 110  # a table that is cut says nothing
-MARKS = {"startup": startup, "job": job, "gcs": gcs, "predict": predict}
+BENCHMARKS = {"startup": startup, "job": job, "gcs": gcs, "predict": predict}
 WIDTH = 110  # a table that is cut says nothing
 MARKS = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
 

@@ -15,7 +15,6 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 import msgspec
-from emulator.storage.binary import find_or_obtain
 
 from benchmarks.measuring import MIB, Figure, Options, Row, median, ratio
 from benchmarks.peer_storage import peer_storage
@@ -23,6 +22,7 @@ from benchmarks.workers import Worker, runtime
 from emulator.embedded import Emulator
 from emulator.errors import OperatorError
 from emulator.server import default_cache_dir
+from emulator.storage.binary import find_or_obtain
 
 WRITE_TARGET: Final = 1.3
 READ_TARGET: Final = 0.9
