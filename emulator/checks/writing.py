@@ -45,7 +45,8 @@ def text(report: Report, _: Judge) -> str:
         f"({len(report.rules)} rules, {known})"
     )
     guesses = "Service texts marked (guess) are proposals; the others were seen literally."
-    lines = ["Not checked:", *(f"  - {each}" for each in report.not_checked)]
+    missing = [f"  - {each}" for each in report.not_checked]
+    lines = ["Not checked:", *missing] if missing else []
     quoted = any(finding.cloud for finding in report.findings)
     return "\n".join([*blocks, *([guesses] if quoted else []), *lines, summary])
 

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "shell": "Open a shell with Google's hosts in place.",
     "env": "Print variables that lead Google's clients to the emulator.",
     "check": "Say whether a package would work in the cloud, before it is submitted.",
+    "check-model": "Say whether the service would serve an export, before it is deployed.",
     "doctor": "Say what this machine can and cannot do.",
     "jobs": "Submit, list, describe, cancel and follow jobs.",
     "models": "Create, list, describe and delete models.",
@@ -51,8 +52,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        module = importlib.import_module(f"emulator.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"emulator.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature

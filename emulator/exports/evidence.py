@@ -5,7 +5,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from emulator.comparison import Tolerance
+from emulator.golden import Golden
 from emulator.savedmodel import SERVE, MetaGraph, SavedModel, Signature
+from emulator.skew import Recorded
 
 Framework = Literal["tensorflow", "scikit-learn", "xgboost", ""]
 
@@ -118,35 +121,26 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return found if isinstance(found, str) else ""
 
 
-class Pair(msgspec.Struct, frozen=True):
-    """What training recorded for an instance, and the instance."""
-
-    instance: Any
-    prediction: Any
-
-
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """What the user expects of predictions, beyond what every model owes.
 
-    ``keys`` are outputs that repeat an input of the same name; ``recorded`` is None where
-    no recording was given, so is ``golden``.
+    ``keys`` are outputs that repeat the input of the same name.
     """
 
     keys: tuple[str, ...] = ()
     latency_s: float | None = None
-    golden: tuple[Any, ...] | None = None
-    recorded: tuple[Pair, ...] | None = None
-    schema: Any = None
-    relative: float = 1e-3
-    absolute: float = 1e-6
+    golden: Golden | None = None
+    recorded: tuple[Recorded, ...] = ()
+    schema: Any = True
+    tolerance: Tolerance = Tolerance()
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """What the model's server did. ``failure`` is the text of the failed operation.
 
     ``singles`` are the instances one by one, ``batch`` all in one request; ``base64`` the
-    instances with their texts as b64, ``wrong`` one that the signature does not allow,
-    ``replayed`` the recorded instances.
+    first ones with their texts as b64, ``wrong`` one that the signature does not allow,
+    ``golden`` and ``replayed`` the instances of the golden file and of the recording.
     """
 
     failure: str = ""
@@ -155,7 +149,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     batch: Answer | None = None
     base64: tuple[Answer, ...] = ()
     wrong: Answer | None = None
-    replayed: Answer | None = None
+    golden: Answer | None = None
+    replayed: tuple[Answer, ...] = ()
     wishes: Wishes = Wishes()
 
 

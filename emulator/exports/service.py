@@ -1,11 +1,13 @@
 """What the service says of exports, where the emulator's own deployment does not say it."""
 
-from typing import Final
+import json
+from typing import Any, Final
 
 from emulator.deployment import FIELD, MODEL_TARGET, bad_model
 from emulator.errors import Violation
 from emulator.savedmodel import BINARY, SERVE, TEXT
 
+MOST_TEXT: Final = 120
 MOST: Final = 8  # names in one message
 
 
@@ -28,6 +30,12 @@ def bad_file(name: str, reason: str) -> str:
 def failed(reason: str) -> str:
     """For a request that the model cannot answer."""
     return f"Prediction failed: {reason}"
+
+
+def shown(value: Any) -> str:
+    """A JSON value for a sentence, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
 
 
 def listed(names: list[str]) -> str:

@@ -1,5 +1,7 @@
 """The verdict on an export: every rule asked, findings in order."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from emulator.checks.findings import Finding, Report
@@ -7,13 +9,13 @@ from emulator.exports.evidence import Evidence
 from emulator.exports.rules import Rule, every
 
 
-def judge(evidence: Evidence, seconds: float = 0.0) -> Report:
-    """All that is wrong with an export, the worst first."""
-    rules = every()
+def judge(evidence: Evidence, *, ignored: Collection[str] = (), seconds: float = 0.0) -> Report:
+    """All that is wrong with an export, the worst first; ``ignored`` are names of rules."""
+    rules = [rule for rule in every() if rule.name not in ignored]
     findings = [_filled(finding, rule) for rule in rules for finding in rule.check(evidence)]
     findings.sort(key=lambda finding: (finding.level.rank, finding.path, finding.rule))
     target = evidence.target
-    assumed = " (chosen by the model; name one with --runtime-version)" if target.assumed else ""
+    assumed = " (chosen by the model)" if target.assumed else ""
     return Report(
         subject=evidence.place,
         runtime=f"{target.version} with Python {target.python}{assumed}",
@@ -31,7 +33,8 @@ def _filled(finding: Finding, rule: Rule) -> Finding:
 
 
 def _unserved(evidence: Evidence) -> tuple[str, ...]:
-    if evidence.serving is not None:
+    told = any(text.startswith("Serving:") for text in evidence.not_checked)
+    if evidence.serving is not None or told:
         return ()
     if evidence.framework in {"scikit-learn", "xgboost"}:
         return (f"Serving: the emulator does not serve {evidence.framework} models yet.",)
