@@ -105,6 +105,11 @@ def is_google(host: str) -> bool:
     )
 
 
+def is_of_google(host: str) -> bool:
+    """Whether the host is one of Google's, served here or not."""
+    return is_google(host) or host.endswith(_GOOGLE_DOMAINS)
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -1,0 +1,152 @@
+"""The applications behind Google's hosts, over scripted services and storage in memory."""
+
+import contextlib
+import re
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import quote
+
+import msgspec
+from starlette.types import ASGIApp
+
+from emulator.api import application
+from emulator.api.services import Services
+from emulator.gateway.routes import STORAGE, Place
+from emulator.identity import Identity, Kind
+from emulator.ledger import Ledger
+from emulator.logs import Logs
+from emulator.models import Models
+from emulator.names import GcsUri
+from emulator.online import Online
+from emulator.operations import Operations
+from emulator.policies import Policies
+from emulator.projects import Projects
+from emulator.storage.memory import open_memory
+from emulator.store import Store
+from emulator.testing.agenda import Agenda
+from emulator.testing.clock import Clock
+from emulator.testing.exchange import Origin, asked, exchange, status_of
+from emulator.testing.faults import Faults
+from emulator.testing.predictions import Complain, Servers
+from emulator.testing.script import FakeService
+from emulator.testing.scripted_jobs import ScriptedJobs
+from emulator.testing.scripted_rollout import ScriptedRollout
+
+_LOOK: Final = re.compile(r"/v1/projects/[^/]+/(?:locations/[^/]+/)?(?:jobs|operations)/[^/:]+")
+_OK: Final = 200
+
+
+class World(Protocol):
+    """What answers requests."""
+
+    async def app(self, method: str, path: str, place: Place) -> ASGIApp: ...
+
+
+class ScriptedWorld:
+    """Before each answer, virtual time is caught up with; a look at a job lets some pass."""
+
+    def __init__(
+        self, agenda: Agenda, faults: Faults, apps: dict[Place, ASGIApp], poll_s: float
+    ) -> None:
+        self._agenda = agenda
+        self._faults = faults
+        self._apps = apps
+        self._poll_s = poll_s
+
+    async def app(self, method: str, path: str, place: Place) -> ASGIApp:
+        if method == "GET" and _LOOK.fullmatch(path):
+            self._agenda.clock.advance(self._poll_s)
+        await self._agenda.catch_up()
+        return self._faults.instead(method, path, place) or self._apps[place]
+
+
+@contextlib.asynccontextmanager
+async def scripted(
+    script: FakeService, clock: Clock, complain: Complain
+) -> AsyncIterator[ScriptedWorld]:
+    """A world that begins empty but for the script's buckets, for the time of the block."""
+    async with contextlib.AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cmle-intercept-"))
+        logs = stack.enter_context(contextlib.closing(Logs(Path(folder))))
+        store = stack.enter_context(contextlib.closing(Store(Path(":memory:"))))
+        door = await stack.enter_async_context(open_memory(lambda: int(clock() * 1_000_000)))
+        objects = _Objects(door, script.project)
+        for bucket in script.buckets:
+            await objects.make(bucket)
+        agenda = Agenda(clock)
+        created = datetime.fromtimestamp(clock(), UTC).isoformat().replace("+00:00", "Z")
+        projects = Projects(script.project, created)
+        operations = Operations(store, clock)
+        rollout = ScriptedRollout(agenda, script.version_errors, script.operation_s)
+        models = Models(store, operations, rollout, clock)
+        stack.push_async_callback(models.close)
+        services = Services(
+            projects=projects,
+            jobs=ScriptedJobs(
+                Ledger(store, logs, projects, clock),
+                agenda,
+                script.jobs,
+                objects.put,
+                objects.missing if script.check_uploads else _nothing,
+            ),
+            models=models,
+            operations=operations,
+            predict=Online(models, rollout, Servers(script.predictions, complain)),
+            logs=logs,
+            policies=Policies(store),
+            clock=clock,
+        )
+        apps: dict[Place, ASGIApp] = {
+            Place.STORAGE: door,
+            Place.APPLICATION: application(services),
+        }
+        yield ScriptedWorld(agenda, Faults(script.faults), apps, script.poll_s)
+
+
+class _Objects:
+    """The service's own way to storage."""
+
+    def __init__(self, door: ASGIApp, project: str) -> None:
+        self._door = door
+        self._project = project
+
+    async def make(self, bucket: str) -> None:
+        body = msgspec.json.encode({"name": bucket})
+        await self._send("POST", f"/storage/v1/b?project={self._project}", body)
+
+    async def put(self, uri: GcsUri, content: bytes) -> None:
+        path = f"/upload/storage/v1/b/{uri.bucket}/o?uploadType=media&name={_q(uri.object)}"
+        await self._send("POST", path, content)
+
+    async def missing(self, uris: Sequence[GcsUri]) -> list[GcsUri]:
+        return [uri for uri in uris if not await self._is_there(uri)]
+
+    async def _is_there(self, uri: GcsUri) -> bool:
+        target = f"/storage/v1/b/{uri.bucket}/o/{_q(uri.object)}"
+        return await self._ask("GET", target) == _OK
+
+    async def _send(self, method: str, target: str, body: bytes) -> None:
+        status = await self._ask(method, target, body)
+        if status != _OK:
+            raise AssertionError(f"The scripted service cannot {method} {target}: {status}.")
+
+    async def _ask(self, method: str, target: str, body: bytes = b"") -> int:
+        request = asked(method, target.encode(), [(b"host", STORAGE.encode())], body)
+        identity = Identity(Kind.SERVICE, self._project)
+
+        async def door(*_: object) -> ASGIApp:
+            return self._door
+
+        origin = Origin.of(f"https://{STORAGE}")
+        return status_of(await exchange(request, origin, door, identity=identity))
+
+
+async def _nothing(_: Sequence[GcsUri]) -> list[GcsUri]:
+    return []
+
+
+def _q(text: str) -> str:
+    return quote(text, safe="")
