@@ -1,5 +1,6 @@
 """From a package directory to the source archive that gcloud would upload."""
 
+import copy
 import gzip
 import io
 import os
@@ -206,9 +207,9 @@ def _settle_tar(archive: Path, target: Path) -> None:
     ):
         for member in sorted(old.getmembers(), key=lambda member: member.name):
             executable = member.isdir() or member.mode & 0o100
-            plain = member.replace(
-                mtime=0, mode=0o755 if executable else 0o644, uid=0, gid=0, uname="", gname=""
-            )
+            plain = copy.copy(member)  # TarInfo.replace is younger than Python 3.11.2
+            plain.mtime, plain.mode = 0, 0o755 if executable else 0o644
+            plain.uid, plain.gid, plain.uname, plain.gname = 0, 0, "", ""
             plain.pax_headers = {}
             new.addfile(plain, old.extractfile(member) if member.isreg() else None)
 
