@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from emulator.embedded import Emulator
     from emulator.outcome import Outcome
+    from emulator.testing import FakeService, Interception
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,3 +66,20 @@ def cmle_submit(
             return rehearse(client, folder, args, bucket=cmle_bucket, job_id=job_id, **choices)
 
     return submit
+
+
+@pytest.fixture
+def cmle_fake_service() -> "FakeService":
+    """The script that ``cmle_intercept`` follows; a test's own fixture of this name replaces it."""
+    from emulator.testing import fake_service
+
+    return fake_service()
+
+
+@pytest.fixture
+def cmle_intercept(cmle_fake_service: "FakeService") -> Iterator["Interception"]:
+    """Requests to Google's hosts are answered in this process, for the time of the test."""
+    from emulator.testing import intercept
+
+    with intercept(cmle_fake_service) as cloud:
+        yield cloud

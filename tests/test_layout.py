@@ -55,8 +55,10 @@ def imported(path: Path) -> Iterator[str]:
 def test_everything_imported_is_declared() -> None:
     """The wheel brings what the package needs, whatever the tests' environment has."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [text for texts in project["optional-dependencies"].values() for text in texts]
     declared = {
-        text.split(">")[0].split("[")[0].replace("-", "_") for text in project["dependencies"]
+        text.split(">")[0].split("[")[0].replace("-", "_")
+        for text in [*project["dependencies"], *extras]
     }
     modules = {"pyyaml": "yaml"}
     known = {modules.get(distribution, distribution) for distribution in declared}

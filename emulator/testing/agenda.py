@@ -15,19 +15,21 @@ class Agenda:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._entries: list[tuple[float, int, Work]] = []
+        self._order: list[tuple[float, int]] = []
+        self._works: dict[int, Work] = {}
         self._numbers = count()
-        self._dropped: set[int] = set()
         self._turn = asyncio.Lock()
 
     def enter(self, moment: float, work: Work) -> int:
         """Have it done at that time; the answer's number drops it."""
         number = next(self._numbers)
-        heapq.heappush(self._entries, (moment, number, work))
+        self._works[number] = work
+        heapq.heappush(self._order, (moment, number))
         return number
 
     def drop(self, number: int) -> None:
-        self._dropped.add(number)
+        """Have it not done, if it is not done yet."""
+        self._works.pop(number, None)
 
     async def wait_until(self, moment: float) -> None:
         """For a task that ends soon after: ``catch_up`` lets it end before it goes on."""
@@ -49,10 +51,9 @@ class Agenda:
     async def catch_up(self) -> None:
         """Do everything that is due by now."""
         async with self._turn:
-            while self._entries and self._entries[0][0] <= self.clock.now:
-                moment, number, work = heapq.heappop(self._entries)
-                if number in self._dropped:
-                    self._dropped.discard(number)
-                    continue
-                with self.clock.replaying(moment):
-                    await work()
+            while self._order and self._order[0][0] <= self.clock.now:
+                moment, number = heapq.heappop(self._order)
+                work = self._works.pop(number, None)
+                if work is not None:
+                    with self.clock.replaying(moment):
+                        await work()

@@ -1,6 +1,7 @@
 """The applications behind Google's hosts, over scripted services and storage in memory."""
 
 import contextlib
+import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -37,6 +38,7 @@ from emulator.testing.scripted_rollout import ScriptedRollout
 
 _LOOK: Final = re.compile(r"/v1/projects/[^/]+/(?:locations/[^/]+/)?(?:jobs|operations)/[^/:]+")
 _OK: Final = 200
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 a fresh folder in it, only ours
 
 
 class World(Protocol):
@@ -69,7 +71,9 @@ async def scripted(
 ) -> AsyncIterator[ScriptedWorld]:
     """A world that begins empty but for the script's buckets, for the time of the block."""
     async with contextlib.AsyncExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cmle-intercept-"))
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="cmle-intercept-", dir=_in_memory())
+        )
         logs = stack.enter_context(contextlib.closing(Logs(Path(folder))))
         store = stack.enter_context(contextlib.closing(Store(Path(":memory:"))))
         door = await stack.enter_async_context(open_memory(lambda: int(clock() * 1_000_000)))
@@ -142,6 +146,11 @@ class _Objects:
 
         origin = Origin.of(f"https://{STORAGE}")
         return status_of(await exchange(request, origin, door, identity=identity))
+
+
+def _in_memory() -> Path | None:
+    """Where files are never written to a disk, if there is such a place."""
+    return _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 
 
 async def _nothing(_: Sequence[GcsUri]) -> list[GcsUri]:
