@@ -64,9 +64,10 @@ class Database:
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
         self.execute = self._db.execute
         try:
+            version = self._version(path)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._migrate(path)
+            self._migrate(version)
         except BaseException:
             self._db.close()
             raise
@@ -97,12 +98,16 @@ class Database:
     def _is_open(self) -> bool:
         return self._db.in_transaction
 
-    def _migrate(self, path: Path) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+    def _version(self, path: Path) -> int:
+        """Of the file as it was found; one from the future is refused and left as it is."""
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
             raise OperatorError(
                 f"{path} was written by a newer cmle (storage version {version}, this one knows "
                 f"{len(MIGRATIONS)}). Install that version again, or use another data directory."
             )
+        return version
+
+    def _migrate(self, version: int) -> None:
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             self._db.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")

@@ -191,7 +191,14 @@ def _check_attributes(root: Path) -> None:
     """fake-gcs-server keeps what it knows of a file in an extended attribute of the file."""
     try:
         with tempfile.NamedTemporaryFile(dir=root) as probe:
-            os.setxattr(probe.name, "user.cmle", b"1")
+            _set_attribute(probe.name, root)
+    except OSError as error:
+        raise OperatorError(f"Nothing can be written in {root}: {error.strerror}.") from error
+
+
+def _set_attribute(path: str, root: Path) -> None:
+    try:
+        os.setxattr(path, "user.cmle", b"1")
     except OSError as error:
         raise OperatorError(
             f"The file system of {root} keeps no extended attributes of users "

@@ -38,13 +38,12 @@ class FakeGcsParts:
             (b"content-type", b"application/octet-stream"),
             (b"content-length", b"%d" % part.size),
         ]
-        answer = await self._ask("POST", _UPLOAD + part.id, headers, pieces)
-        text = await answer.read()
-        if answer.status == _OK:
+        status, text = await self._told("POST", _UPLOAD + part.id, headers, pieces)
+        if status == _OK:
             return
         if b"no space" in text or b"quota" in text or self._free() < _ENOUGH:
             raise Full(f"fake-gcs-server: {text[:200].decode(errors='replace')}")
-        raise Lost(f"fake-gcs-server answered {answer.status} to a write: {text[:200]!r}")
+        raise Lost(f"fake-gcs-server answered {status} to a write: {text[:200]!r}")
 
     async def read(self, part: Part, start: int, end: int) -> AsyncGenerator[bytes]:
         while start < end:
@@ -66,12 +65,22 @@ class FakeGcsParts:
                         raise Lost(f"The blob {part.id} is shorter than it was.")
 
     async def delete(self, part_id: str) -> None:
-        answer = await self._ask("DELETE", _DELETE + part_id, [])
-        await answer.read()
-        if answer.status == _NOT_FOUND:  # never finished: it may lie there torn
+        status, _ = await self._told("DELETE", _DELETE + part_id, [])
+        if status == _NOT_FOUND:  # never finished: it may lie there torn
             (self._root / BUCKET / part_id).unlink(missing_ok=True)
-        elif answer.status != _OK:
-            raise Lost(f"fake-gcs-server answered {answer.status} to a deletion.")
+        elif status != _OK:
+            raise Lost(f"fake-gcs-server answered {status} to a deletion.")
+
+    async def _told(
+        self, method: str, target: str, headers: Headers, pieces: Sequence[bytes] = ()
+    ) -> tuple[int, bytes]:
+        """A whole answer; one that breaks off is asked for again."""
+        while True:
+            answer = await self._ask(method, target, headers, pieces)
+            try:
+                return answer.status, await answer.read()
+            except Broken as error:
+                self._log.info("Asking fake-gcs-server again: %s", error)
 
     async def _ask(
         self, method: str, target: str, headers: Headers, pieces: Sequence[bytes] = ()
