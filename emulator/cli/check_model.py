@@ -132,11 +132,13 @@ def _report(export: str, flags: dict[str, Any]) -> "Report":
 
 
 def _served(folder: "Folder", flags: dict[str, Any]) -> "Report":
+    import logging
     import time
 
     from emulator.exports.check import ask
     from emulator.exports.verdict import judge
 
+    logging.getLogger("emulator").addHandler(logging.NullHandler())  # the report says it all
     began = time.perf_counter()
     evidence = ask(folder, _question(flags), _session(flags), _settings(flags), _progress)
     if flags["update_golden"]:

@@ -11,6 +11,7 @@ from emulator.exports.evidence import Asset, Attribute, GraphFacts, Operations
 from emulator.savedmodel import SERVE, MetaGraph, SavedModel
 from emulator.wire import Buffer, Message
 
+_ASSETS: Final = "saved_model_assets"
 _TEXT_FILE: Final = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 _PASSES_ON: Final = frozenset({"Identity", "Const"})
 _MAX_STEPS: Final = 20
@@ -29,10 +30,10 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Graph(msgspec.Struct, frozen=True):
-    """The nodes of a graph by name, the nodes of its functions, and the producer's defaults."""
+    """The nodes of a graph by name, its functions unread, and the producer's defaults."""
 
     nodes: dict[str, Node]
-    functions: dict[str, tuple[Node, ...]]
+    functions: dict[str, Message]
     defaults: dict[tuple[str, str], bytes] = {}
 
 
@@ -48,7 +49,7 @@ def _facts(buffer: Buffer, model: SavedModel, operations: Operations | None) -> 
         return GraphFacts()
     known = model.meta_graphs[graphs[0]]
     message = list(Message(buffer).messages(2))[graphs[0]]
-    assets = tuple(map(_asset, message.messages(6)))
+    assets = tuple(map(_asset, _asset_files(message)))
     newer = operations is not None and is_newer(known.tensorflow_version, operations.tensorflow)
     suspicious = any(op in PYTHON or op.startswith((TPU, *GPU)) for op in known.ops)
     strange = operations is not None and not set(known.ops) <= operations.attributes.keys()
@@ -88,12 +89,12 @@ def _outputs(graph: MetaGraph) -> set[str]:
 def read(meta_graph: Message) -> Graph:
     """The graph of a MetaGraphDef with its functions."""
     nodes: dict[str, Node] = {}
-    functions: dict[str, tuple[Node, ...]] = {}
+    functions: dict[str, Message] = {}
     for graph in meta_graph.messages(2):
         nodes |= {node.name: node for node in map(_node, graph.messages(1))}
         for library in graph.messages(2):
             for function in library.messages(1):
-                functions[_function_name(function)] = tuple(map(_node, function.messages(3)))
+                functions[_function_name(function)] = function
     return Graph(nodes, functions, dict(_defaults(meta_graph)))
 
 
@@ -119,8 +120,9 @@ def _bodies(graph: Graph, caller: Node, called: set[str]) -> Iterator[Node]:
         for name in _functions_of(node):
             if name not in called and name in graph.functions:
                 called.add(name)
-                yield from graph.functions[name]
-                waiting += graph.functions[name]
+                body = [_node(found) for found in graph.functions[name].messages(3)]
+                yield from body
+                waiting += body
 
 
 def _needs(node: Node) -> Iterator[str]:
@@ -201,6 +203,16 @@ def _node(message: Message) -> Node:
 
 def _function_name(message: Message) -> str:
     return next((_text(signature, 1) for signature in message.messages(1)), "")
+
+
+def _asset_files(meta_graph: Message) -> list[Message]:
+    """AssetFileDefs: a field of TensorFlow 2, a collection of TensorFlow 1."""
+    if found := list(meta_graph.messages(6)):
+        return found
+    collections = [entry for entry in meta_graph.messages(4) if _text(entry, 1) == _ASSETS]
+    lists = [found for entry in collections for it in entry.messages(2) for found in it.messages(5)]
+    wrapped = [any_ for found in lists for any_ in found.messages(1)]
+    return [asset for any_ in wrapped for asset in any_.messages(2)]
 
 
 def _asset(message: Message) -> Asset:

@@ -9,6 +9,8 @@ from emulator.exports.checkpoints import INDEX, shard_name
 from emulator.exports.evidence import Evidence
 
 SEVERITY: Final = Severity.ERROR
+_INDEX: Final = "not an sstable (bad magic number)"
+_SHARD: Final = "Read less bytes than requested"
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
@@ -16,7 +18,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if found is None:
         return
     if found.problem:
-        yield _finding(evidence, INDEX, f"{INDEX} cannot be read: {found.problem}.")
+        yield _finding(evidence, INDEX, f"{INDEX} cannot be read: {found.problem}.", _INDEX)
         return
     needed: dict[str, int] = {}
     for variable in found.variables:
@@ -25,13 +27,13 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     for name, size in sorted(needed.items()):
         if (have := evidence.files.get(name, size)) < size:
             text = f"{name} has {have} bytes; its index speaks of {size}."
-            yield _finding(evidence, name, text)
+            yield _finding(evidence, name, text, _SHARD)
 
 
-def _finding(evidence: Evidence, name: str, message: str) -> Finding:
+def _finding(evidence: Evidence, name: str, message: str, cloud: str) -> Finding:
     return Finding(
         message=message,
         fix="Copy or export it again; an interrupted copy is the usual cause.",
         path=evidence.path(name),
-        cloud=service.bad_data(f"Unable to open table file /tmp/model/0001/{name}: Data loss"),
+        cloud=service.bad_data(cloud),
     )

@@ -1,13 +1,13 @@
 """The graph has variables, and their values are not there.
 
-They are in variables/variables.index and variables/variables.data-*. A model without them
-deploys; each request fails then.
+They are in variables/variables.index and variables/variables.data-*.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
 from emulator.checks.findings import Finding, Severity
+from emulator.deployment import MODEL_TARGET
 from emulator.exports import service
 from emulator.exports.checkpoints import INDEX, shard_name
 from emulator.exports.evidence import Evidence
@@ -23,15 +23,9 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     found = evidence.checkpoint
     if found is None:
         if _VARIABLES & evidence.ops:
-            yield _finding(
-                evidence,
-                INDEX,
-                service.failed(
-                    "Exception during running the graph: Error while reading resource variable "
-                    "from Container: localhost. This could mean that the variable was "
-                    "uninitialized."
-                ),
-            )
+            prefix = f"{MODEL_TARGET}/{INDEX.removesuffix('.index')}"
+            cloud = f"The passed save_path is not a valid checkpoint: {prefix}"
+            yield _finding(evidence, INDEX, service.bad_data(cloud))
         return
     for number in sorted({variable.shard for variable in found.variables}):
         name = shard_name(number, found.shards)
@@ -40,8 +34,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
                 evidence,
                 name,
                 service.bad_data(
-                    f"Unsuccessful TensorSliceReader constructor: Failed to find any matching "
-                    f"files for /tmp/model/0001/{name}"
+                    "Restoring from checkpoint failed. This is most likely due to a Variable name "
+                    "or other graph key that is missing from the checkpoint. Please ensure that "
+                    "you have not altered the graph expected based on the checkpoint. Original "
+                    f"error:\n\n{MODEL_TARGET}/{name}; No such file or directory"
                 ),
             )
 

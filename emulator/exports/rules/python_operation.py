@@ -13,16 +13,17 @@ from emulator.exports.evidence import Evidence
 from emulator.exports.graphs import PYTHON
 
 SEVERITY: Final = Severity.ERROR
+_NEW: Final = "Could not find callback with key=pyfunc_0 in the registry."
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
+    old = evidence.target.tensorflow.startswith("1.")
+    text = "callback pyfunc_0 is not found" if old else _NEW
     for op in sorted(PYTHON & evidence.graph.reachable):
         yield Finding(
             message=f"A request runs {op}: tf.py_function or tf.py_func in the served graph.",
             fix="Write it with TensorFlow's operations, do it before the request is sent, or "
             "deploy a custom prediction routine.",
             path=evidence.place,
-            cloud=service.failed(
-                "Exception during running the graph: ValueError: callback pyfunc_0 is not found"
-            ),
+            cloud=service.failed(f"Exception during running the graph: ValueError: {text}"),
         )
