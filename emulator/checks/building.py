@@ -3,20 +3,24 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from emulator.errors import OperatorError
 from emulator.packaging import build
 
+FAILURE: Final = "failure.txt"
+REFUSED: Final = 3  # 1 is an error of this program's own
+
 
 def main(argv: Sequence[str]) -> int:
-    """PACKAGE OUT PYTHON: the archives, or on standard output what gcloud would say."""
+    """PACKAGE OUT PYTHON: the archives, or in a file there what gcloud would say."""
     package, out = map(Path, argv[:2])
     python = Path(argv[2]) if argv[2] else None
     try:
         build(package, out, python=python)
     except OperatorError as error:
-        (out / "failure.txt").write_text(str(error))
-        return 1
+        (out / FAILURE).write_text(str(error))
+        return REFUSED
     return 0
 
 

@@ -28,6 +28,7 @@ from emulator.checks.request import JOB_DIR
 from emulator.checks.sources import Subject
 from emulator.cluster import Bind, Exit, Isolation, Replica, SiteSpec
 from emulator.datadir import DataDir
+from emulator.errors import OperatorError
 from emulator.package_index import PackageIndex
 from emulator.progress import Progress
 from emulator.resources import ParameterSpec
@@ -45,7 +46,7 @@ NO_IMPORT: Final = (
     "The module was not imported: processes cannot be isolated on this machine. "
     "--isolation none imports it all the same."
 )
-_BUILD_DEADLINES: Final = 4  # a build may take as long as so many imports
+_BUILD_S: Final = 60.0
 _INSTALL_S: Final = 900.0
 _PRELOAD_S: Final = 240.0
 _OUT: Final = "/tmp/cmle-build"  # noqa: S108 - of the sandbox's own /tmp
@@ -266,10 +267,12 @@ class _Work:
             isolation=self._settings.isolation,
             memory_bytes=probing.MEMORY_BYTES if enclosed else None,
         )
-        end, said = await self._run(replica, _BUILD_DEADLINES * self._settings.deadline_s)
+        end, said = await self._run(replica, _BUILD_S)
         if end is None:
             return Build(generated=generated, failure=said, hung=True), []
-        failure = out / "failure.txt"
+        failure = out / building.FAILURE
+        if end.code == 1:
+            raise OperatorError(f"The package could not be built, by no fault of its own:\n{said}")
         if end.code != 0:
             text = failure.read_text() if failure.is_file() else said
             return Build(generated=generated, failure=text or end.message or "it was killed"), []

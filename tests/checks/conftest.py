@@ -17,7 +17,7 @@ from emulator.cli.options import default_cache_dir
 from emulator.shipped import folder
 
 BENCH = folder("trainer_fixtures") / "checks"
-DEADLINE_S = 4.0
+DEADLINE_S = 8.0
 Checked = Callable[[Path], Report]
 
 
