@@ -162,7 +162,7 @@ def given(version: Version) -> Version:
 async def create_job(services: Services, call: Call) -> Reply:
     job = submitted(call.resource(Job))
     validation.check_job(job, catalog.load())
-    unsupported.check_job(job, catalog.load())
+    services.limits.check_job(job, catalog.load())
     return await services.jobs.submit(call.project_id, job)
 
 
@@ -219,7 +219,7 @@ async def delete_model(services: Services, call: Call) -> Reply:
 async def create_version(services: Services, call: Call) -> Reply:
     version = given(call.resource(Version))
     validation.check_version(version, catalog.load())
-    unsupported.check_version(version, catalog.load())
+    services.limits.check_version(version, catalog.load())
     return await services.models.create_version(call.project_id, call.ids["models"], version)
 
 

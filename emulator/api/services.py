@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from emulator import unsupported
+from emulator.catalog import Catalog
 from emulator.logs import Entry
 from emulator.projects import Project
 from emulator.resources import Job, Model, Operation, Version
@@ -91,6 +93,13 @@ class Policies(Protocol):
     def forget(self, resource_name: str) -> None: ...
 
 
+class Limits(Protocol):
+    """What a valid request asks of the service that it does not do: refused as ApiError."""
+
+    def check_job(self, job: Job, catalog: Catalog) -> None: ...
+    def check_version(self, version: Version, catalog: Catalog) -> None: ...
+
+
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the API calls; ``clock`` answers seconds since the epoch."""
 
@@ -102,3 +111,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     logs: LogReader
     policies: Policies
     clock: Callable[[], float] = time.time
+    limits: Limits = unsupported

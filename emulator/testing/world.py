@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from emulator.api import application
 from emulator.api.services import Services
+from emulator.catalog import Catalog
 from emulator.gateway.routes import STORAGE, Place
 from emulator.identity import Identity, Kind
 from emulator.ledger import Ledger
@@ -25,6 +26,7 @@ from emulator.online import Online
 from emulator.operations import Operations
 from emulator.policies import Policies
 from emulator.projects import Projects
+from emulator.resources import Job, Version
 from emulator.storage.memory import open_memory
 from emulator.store import Store
 from emulator.testing.agenda import Agenda
@@ -102,12 +104,23 @@ async def scripted(
             logs=logs,
             policies=Policies(store),
             clock=clock,
+            limits=_Unlimited(),
         )
         apps: dict[Place, ASGIApp] = {
             Place.STORAGE: door,
             Place.APPLICATION: application(services),
         }
         yield ScriptedWorld(agenda, Faults(script.faults), apps, script.poll_s)
+
+
+class _Unlimited:
+    """What trains nothing can do everything."""
+
+    def check_job(self, job: Job, catalog: Catalog) -> None:
+        """Any valid job."""
+
+    def check_version(self, version: Version, catalog: Catalog) -> None:
+        """Any valid version."""
 
 
 class _Objects:
