@@ -75,6 +75,9 @@ class _Elsewhere:
     async def app(self, _method: str, _path: str, _place: Place) -> ASGIApp:
         return self._app
 
+    async def settle(self) -> None:
+        """Nothing is waited for."""
+
 
 @contextlib.asynccontextmanager
 async def _passed_on(url: str) -> AsyncIterator[World]:

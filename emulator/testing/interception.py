@@ -113,7 +113,9 @@ class Interception:
         return self._background.submit(self._exchange(origin, request))
 
     async def _exchange(self, origin: Origin, request: bytes) -> bytes:
-        answer = await exchange(request, origin, self._background.inside.app)
+        world = self._background.inside
+        answer = await exchange(request, origin, world.app)
+        await world.settle()
         method, target, _ = request.split(b" ", 2)
         url = f"{origin}{target.decode('latin-1')}"
         self.requests.append(Seen(method.decode("latin-1"), url, status_of(answer)))

@@ -2,6 +2,7 @@
 
 import http.client
 from collections.abc import Callable
+from functools import partial
 
 from emulator.testing.duplex import Duplex
 from emulator.testing.exchange import Origin
@@ -12,12 +13,14 @@ Connect = Callable[[http.client.HTTPConnection], None]
 
 def patch() -> list[Undo]:
     return [
-        put(http.client.HTTPConnection, "connect", lambda original: _connect(original, "http")),
-        put(http.client.HTTPSConnection, "connect", lambda original: _connect(original, "https")),
+        put(http.client.HTTPConnection, "connect", partial(connecting, scheme="http")),
+        put(http.client.HTTPSConnection, "connect", partial(connecting, scheme="https")),
     ]
 
 
-def _connect(original: Connect, scheme: str) -> Connect:
+def connecting(original: Connect, scheme: str) -> Connect:
+    """A way to connect that leads to the interception, for Google's hosts."""
+
     def connect(connection: http.client.HTTPConnection) -> None:
         origin = Origin(scheme, connection.host.lower().removesuffix("."), connection.port)
         cloud = current()

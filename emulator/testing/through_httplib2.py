@@ -1,6 +1,7 @@
 """httplib2, and with it google-api-python-client: a kind of connection of its own."""
 
 import http.client
+from functools import partial
 from typing import Any
 
 import httplib2
@@ -9,10 +10,16 @@ from emulator.testing.duplex import Duplex
 from emulator.testing.exchange import Origin
 from emulator.testing.interception import Interception
 from emulator.testing.seams import Undo, current, put
+from emulator.testing.through_http_client import connecting
 
 
 def patch() -> list[Undo]:
-    return [put(httplib2.Http, "request", _request)]
+    return [
+        put(httplib2.Http, "request", _request),
+        # For those who took hold of an object's ``request`` before, as oauth2client does.
+        put(httplib2.HTTPConnectionWithTimeout, "connect", partial(connecting, scheme="http")),
+        put(httplib2.HTTPSConnectionWithTimeout, "connect", partial(connecting, scheme="https")),
+    ]
 
 
 def _request(original: Any) -> Any:

@@ -1,5 +1,6 @@
 """The applications behind Google's hosts, over scripted services and storage in memory."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -31,7 +32,7 @@ from emulator.storage.memory import open_memory
 from emulator.store import Store
 from emulator.testing.agenda import Agenda
 from emulator.testing.clock import Clock
-from emulator.testing.exchange import Origin, asked, exchange, status_of
+from emulator.testing.exchange import Answer, Origin, asked, exchange, taken_apart
 from emulator.testing.faults import Faults
 from emulator.testing.predictions import Complain, Servers
 from emulator.testing.script import FakeService
@@ -40,6 +41,7 @@ from emulator.testing.scripted_rollout import ScriptedRollout
 
 _LOOK: Final = re.compile(r"/v1/projects/[^/]+/(?:locations/[^/]+/)?(?:jobs|operations)/[^/:]+")
 _OK: Final = 200
+_TURNS: Final = 3  # of the loop: an operation is a task within a task
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 a fresh folder in it, only ours
 
 
@@ -47,6 +49,9 @@ class World(Protocol):
     """What answers requests."""
 
     async def app(self, method: str, path: str, place: Place) -> ASGIApp: ...
+    async def settle(self) -> None:
+        """Called when a request is answered, before its client knows."""
+        ...
 
 
 class ScriptedWorld:
@@ -66,6 +71,11 @@ class ScriptedWorld:
         await self._agenda.catch_up()
         return self._faults.instead(method, path, place) or self._apps[place]
 
+    async def settle(self) -> None:
+        """What the request began has begun, so that it counts its time from here."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+
 
 @contextlib.asynccontextmanager
 async def scripted(
@@ -79,7 +89,7 @@ async def scripted(
         logs = stack.enter_context(contextlib.closing(Logs(Path(folder))))
         store = stack.enter_context(contextlib.closing(Store(Path(":memory:"))))
         door = await stack.enter_async_context(open_memory(lambda: int(clock() * 1_000_000)))
-        objects = _Objects(door, script.project)
+        objects = _Objects(door, script.project, complain)
         for bucket in script.buckets:
             await objects.make(bucket)
         agenda = Agenda(clock)
@@ -126,9 +136,10 @@ class _Unlimited:
 class _Objects:
     """The service's own way to storage."""
 
-    def __init__(self, door: ASGIApp, project: str) -> None:
+    def __init__(self, door: ASGIApp, project: str, complain: Complain) -> None:
         self._door = door
         self._project = project
+        self._complain = complain
 
     async def make(self, bucket: str) -> None:
         body = msgspec.json.encode({"name": bucket})
@@ -136,21 +147,27 @@ class _Objects:
 
     async def put(self, uri: GcsUri, content: bytes) -> None:
         path = f"/upload/storage/v1/b/{uri.bucket}/o?uploadType=media&name={_q(uri.object)}"
-        await self._send("POST", path, content)
+        try:
+            await self._send("POST", path, content)
+        except AssertionError as error:
+            self._complain(error)
 
     async def missing(self, uris: Sequence[GcsUri]) -> list[GcsUri]:
         return [uri for uri in uris if not await self._is_there(uri)]
 
     async def _is_there(self, uri: GcsUri) -> bool:
         target = f"/storage/v1/b/{uri.bucket}/o/{_q(uri.object)}"
-        return await self._ask("GET", target) == _OK
+        return (await self._ask("GET", target)).status == _OK
 
     async def _send(self, method: str, target: str, body: bytes) -> None:
-        status = await self._ask(method, target, body)
-        if status != _OK:
-            raise AssertionError(f"The scripted service cannot {method} {target}: {status}.")
+        answer = await self._ask(method, target, body)
+        if answer.status != _OK:
+            text = answer.body.decode(errors="replace")
+            raise AssertionError(
+                f"Storage refuses what the script asks for: {method} {target}: {text}"
+            )
 
-    async def _ask(self, method: str, target: str, body: bytes = b"") -> int:
+    async def _ask(self, method: str, target: str, body: bytes = b"") -> Answer:
         request = asked(method, target.encode(), [(b"host", STORAGE.encode())], body)
         identity = Identity(Kind.SERVICE, self._project)
 
@@ -158,7 +175,7 @@ class _Objects:
             return self._door
 
         origin = Origin.of(f"https://{STORAGE}")
-        return status_of(await exchange(request, origin, door, identity=identity))
+        return taken_apart(await exchange(request, origin, door, identity=identity), method)
 
 
 def _in_memory() -> Path | None:

@@ -176,6 +176,17 @@ def test_exports_into_its_job_dir(call: Call, submit: Submit) -> None:
         assert job["trainingOutput"]["consumedMLUnits"] == 1.5
 
 
+def test_an_export_into_a_bucket_that_is_missing_fails_the_test(call: Call, submit: Submit) -> None:
+    def run() -> None:
+        with intercept(fake_service(job_outcomes={"*": succeeds(files={"a": b"b"})})) as cloud:
+            submit("j", jobDir="gs://nowhere/run")
+            cloud.clock.advance(1000)
+            assert call("GET", f"{PROJECT}/jobs/j")["state"] == "SUCCEEDED"
+
+    with pytest.raises(AssertionError, match=r"Storage refuses what the script asks for: POST"):
+        run()
+
+
 def test_missing_packages_are_refused_if_asked_for(submit: Submit) -> None:
     upload = "https://storage.googleapis.com/packages/trainer.tar.gz"
     with intercept(fake_service(check_uploads=True, buckets=["packages"])):
