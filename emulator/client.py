@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +21,6 @@ from emulator.states import JobState
 
 POLL_S: Final = 0.25
 PAGE: Final = 100
-OVERLAP_S: Final = 5.0  # lines of several replicas arrive out of order by less than this
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -97,10 +95,10 @@ class Client(Connection):
 
     # Logs
 
-    def entries(self, job_id: str, since: str = "", task: str = "") -> Iterator[Entry]:
-        """The job's log lines from the timestamp ``since`` on, oldest first."""
+    def entries(self, job_id: str, after: str = "", task: str = "") -> Iterator[Entry]:
+        """The job's log lines that came after the one with the id ``after``, oldest first."""
         terms = ['resource.type="ml_job"', f'resource.labels.job_id="{job_id}"']
-        terms += [f'timestamp>="{since}"'] if since else []
+        terms += [f'insertId>"{after}"'] if after else []
         terms += [f'resource.labels.task_name="{task}"'] if task else []
         body = {
             "resourceNames": [project_name(self.project)],
@@ -125,21 +123,25 @@ class Client(Connection):
         poll_s: float = POLL_S,
         seen: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> Iterator[Entry]:
-        """The job's log lines as they appear, until it has ended and all are read."""
-        known: dict[str, str] = {}
-        since = ""
+        """The job's log lines as they appear, until it has ended and all are read.
+
+        A line that arrives while pages are read may have a time before theirs. Its id is above
+        all that were there, so each round begins where the round before the last one ended.
+        """
+        known: set[str] = set()
+        last_but_one = last = ""
         while True:
             job = self.job(job_id)
             seen(job)
-            for entry in self.entries(job_id, since, task):
+            found = set()
+            for entry in self.entries(job_id, last_but_one, task):
+                found.add(entry.id)
                 if entry.id not in known:
-                    known[entry.id] = entry.timestamp
                     yield entry
+            last_but_one, last = last, max(found, default=last)
+            known = found
             if JobState(job["state"]).is_terminal:
                 return
-            if known:
-                since = _earlier(max(known.values()))
-                known = {name: at for name, at in known.items() if at >= since}
             time.sleep(poll_s)
 
     # Models, versions, operations, predictions
@@ -215,9 +217,3 @@ def _entry(entry: Mapping[str, Any]) -> Entry:
         task=resource.get("task_name") or labels.get("ml.googleapis.com/task_name") or "",
         text=str(payload.get("message") or entry.get("textPayload") or ""),
     )
-
-
-def _earlier(timestamp: str) -> str:
-    """A timestamp a little before ``timestamp`` (RFC 3339, UTC)."""
-    moment = datetime.fromisoformat(timestamp) - timedelta(seconds=OVERLAP_S)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

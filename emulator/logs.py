@@ -2,6 +2,7 @@
 
 The file is the truth; a sparse index of times is built while writing and rebuilt when a
 file is first read. An entry cut off by a crash is removed when its file is next opened.
+A log may have a million lines: who wants few of them asks for spans and reads those that count.
 """
 
 import os
@@ -15,7 +16,7 @@ from emulator.cluster import Line
 from emulator.severity import Rated, rate
 
 SERVICE: Final = "service"
-_STEP: Final = 256  # entries between two marks of the index
+_STEP: Final = 256  # entries of a span
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -36,6 +37,27 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     seq: int = 0
 
 
+_ENTRY: Final = msgspec.json.Decoder(type=Entry)
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Some entries that follow each other in a file: what they lie between, not themselves."""
+
+    earliest: float
+    latest: float
+    first_id: str
+    last_id: str
+    offset: int
+    end: int
+
+
+class _Mark(msgspec.Struct):
+    offset: int
+    first: int
+    earliest: float
+    latest: float
+
+
 class _File:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -43,25 +65,26 @@ class _File:
         self.path = path
         self.count = 0
         self.end = 0
-        self.latest = 0.0
-        self.marks: list[tuple[float, int]] = []  # (latest time before it, offset)
+        self.marks: list[_Mark] = []
         self.seen: dict[str, int] = {}
-        for entry, offset, after in self.read(0):
+        for entry, offset, after in self._read():
             self._note(entry, offset, after)
         os.ftruncate(self.handle, self.end)
 
     def _note(self, entry: Entry, offset: int, after: int) -> None:
         if self.count % _STEP == 0:
-            self.marks.append((self.latest, offset))
+            self.marks.append(_Mark(offset, self.count + 1, entry.time, entry.time))
         self.count += 1
         self.end = after
-        self.latest = max(self.latest, entry.time)
+        mark = self.marks[-1]
+        mark.earliest = min(mark.earliest, entry.time)
+        mark.latest = max(mark.latest, entry.time)
         if entry.source:
             self.seen[entry.source] = entry.seq
 
     def append(self, rated: Rated, *, time: float, task: str, source: str, seq: int) -> Entry:
         entry = Entry(
-            id=f"{self.count + 1:012d}",
+            id=_id(self.count + 1),
             time=time,
             severity=rated.severity,
             task=task,
@@ -78,24 +101,30 @@ class _File:
         self._note(entry, self.end, self.end + len(line))
         return entry
 
-    def read(self, offset: int) -> Iterator[tuple[Entry, int, int]]:
-        """Whole entries from a byte offset on, each with its own offset and the next."""
+    def spans(self) -> Iterator[Span]:
+        for index, mark in enumerate(self.marks):
+            last, end = self.count, self.end
+            if index + 1 < len(self.marks):
+                last, end = self.marks[index + 1].first - 1, self.marks[index + 1].offset
+            yield Span(mark.earliest, mark.latest, _id(mark.first), _id(last), mark.offset, end)
+
+    def entries(self, span: Span) -> list[Entry]:
+        data = os.pread(self.handle, span.end - span.offset, span.offset)
+        return [_ENTRY.decode(line) for line in data.splitlines()]
+
+    def _read(self) -> Iterator[tuple[Entry, int, int]]:
+        """All whole entries, each with its own offset and the next."""
+        offset = 0
         with self.path.open("rb") as file:
-            file.seek(offset)
             for line in file:
                 if not line.endswith(b"\n"):
                     return
-                yield msgspec.json.decode(line, type=Entry), offset, offset + len(line)
+                yield _ENTRY.decode(line), offset, offset + len(line)
                 offset += len(line)
 
-    def offset_of(self, time: float) -> int:
-        """An offset before which every entry is older than ``time``."""
-        found = 0
-        for latest, offset in self.marks:
-            if latest >= time:
-                break
-            found = offset
-        return found
+
+def _id(number: int) -> str:
+    return f"{number:012d}"
 
 
 class Logs:
@@ -135,14 +164,15 @@ class Logs:
         """The number of the last line that is kept of this replica process; 0 for none."""
         return self._file(project_id, job_id).seen.get(source, 0)
 
-    def read(self, project_id: str, job_id: str, *, since: float = 0.0) -> Iterator[Entry]:
-        """Entries of one job in order of arrival, none older than ``since`` (seconds)."""
+    def spans(self, project_id: str, job_id: str) -> list[Span]:
+        """All entries of one job in order of arrival, as spans; see ``entries``."""
         if not self._path(project_id, job_id).exists():
-            return
-        file = self._file(project_id, job_id)
-        for entry, _, _ in file.read(file.offset_of(since)):
-            if entry.time >= since:
-                yield entry
+            return []
+        return list(self._file(project_id, job_id).spans())
+
+    def entries(self, project_id: str, job_id: str, span: Span) -> list[Entry]:
+        """The entries of one of a job's spans."""
+        return self._file(project_id, job_id).entries(span)
 
     def release(self, project_id: str, job_id: str) -> None:
         """Close the file of a job that has ended; it opens again when read."""

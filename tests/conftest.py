@@ -102,9 +102,9 @@ class Keeper:
         return 200, {}
 
     def _entries(self, body: dict[str, Any], _: dict[str, str]) -> Answer:
-        found = re.search(r'timestamp>="([^"]+)"', body["filter"])
-        since = found[1] if found else ""
-        chosen = [entry for entry in self.entries if entry["timestamp"] >= since]
+        found = re.search(r'insertId>"([^"]+)"', body["filter"])
+        after = found[1] if found else ""
+        chosen = [entry for entry in self.entries if entry["insertId"] > after]
         return self._pages("entries", chosen, {"pageToken": body.get("pageToken", "0")})
 
     def _create_model(self, model: dict[str, Any], _: dict[str, str]) -> Answer:

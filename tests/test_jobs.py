@@ -76,7 +76,8 @@ class Room:
         return Job(job_id=name, training_input=spec)
 
     def messages(self, job_id: str, task: str = "") -> list[str]:
-        entries = self.logs.read("p", job_id)
+        spans = self.logs.spans("p", job_id)
+        entries = [entry for span in spans for entry in self.logs.entries("p", job_id, span)]
         return [entry.message for entry in entries if task in ("", entry.task)]
 
     async def until(self, check: Callable[[], bool], deadline_s: float = 30) -> None:

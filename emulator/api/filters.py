@@ -7,9 +7,11 @@ filter demands of one field, so that a reader need not look at everything.
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
+
+_T = TypeVar("_T", int, str)
 
 MAX_LENGTH: Final = 20_000
 MAX_DEPTH: Final = 50
@@ -88,16 +90,16 @@ def time_ns(text: str) -> int | None:
     return int(when.timestamp()) * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
 
 
-def floor(node: Node, name: str) -> int | None:
-    """The least time (ns) of the field that can match; None if any may."""
+def floor(node: Node, name: str, read: Callable[[str], _T | None]) -> _T | None:
+    """The least value of the field that can match, as ``read`` reads it; None if any may."""
     match node:
         case Compare(path=(field,), operator=">=" | ">" | "=", value=value) if field == name:
-            return time_ns(value)
+            return read(value)
         case And(terms=terms):
-            bounds = [bound for term in terms if (bound := floor(term, name)) is not None]
+            bounds = [bound for term in terms if (bound := floor(term, name, read)) is not None]
             return max(bounds, default=None)
         case Or(terms=terms):
-            floors = [floor(term, name) for term in terms]
+            floors = [floor(term, name, read) for term in terms]
             known = [bound for bound in floors if bound is not None]
             return min(known) if known and len(known) == len(floors) else None
         case _:

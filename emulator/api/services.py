@@ -1,14 +1,14 @@
 """What the API needs of the rest of the emulator: a port for each kind of resource."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from emulator import unsupported
 from emulator.catalog import Catalog
-from emulator.logs import Entry
+from emulator.logs import Entry, Span
 from emulator.projects import Project
 from emulator.resources import Job, Model, Operation, Version
 
@@ -82,7 +82,8 @@ class LogReader(Protocol):
     """``emulator.logs.Logs``, as far as it is read."""
 
     def jobs(self, project_id: str) -> Iterable[str]: ...
-    def read(self, project_id: str, job_id: str, *, since: float = 0.0) -> Iterator[Entry]: ...
+    def spans(self, project_id: str, job_id: str) -> Sequence[Span]: ...
+    def entries(self, project_id: str, job_id: str, span: Span) -> Sequence[Entry]: ...
 
 
 class Policies(Protocol):

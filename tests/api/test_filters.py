@@ -112,7 +112,9 @@ def test_limits_length_and_depth() -> None:
 
 def test_knows_what_gcloud_demands() -> None:
     node = filters.parse(GCLOUD)
-    assert filters.floor(node, "timestamp") == filters.time_ns("2026-01-01T00:00:00.25Z")
+    assert filters.floor(node, "timestamp", filters.time_ns) == filters.time_ns(
+        "2026-01-01T00:00:00.25Z"
+    )
     assert filters.values(node, ("resource", "labels", "job_id")) == frozenset({"j"})
     types = frozenset({"ml_job", "cloudml_job"})
     assert filters.values(node, ("resource", "type")) == types
@@ -120,7 +122,7 @@ def test_knows_what_gcloud_demands() -> None:
 
 def test_demands_nothing_when_a_branch_is_open() -> None:
     node = filters.parse('timestamp>"2026-01-01" OR resource.labels.job_id="j"')
-    assert filters.floor(node, "timestamp") is None
+    assert filters.floor(node, "timestamp", filters.time_ns) is None
     assert filters.values(node, ("resource", "labels", "job_id")) is None
 
 
@@ -142,7 +144,7 @@ def test_reads_or_refuses_anything(text: str) -> None:
         return
     assert filters.matches(node, ENTRY) in {True, False}
     assert filters.matches(Not(node), ENTRY) != filters.matches(node, ENTRY)
-    filters.floor(node, "timestamp")
+    filters.floor(node, "timestamp", filters.time_ns)
 
 
 NODES = st.recursive(
@@ -161,7 +163,7 @@ NODES = st.recursive(
 
 @given(NODES)
 def test_a_floor_leaves_nothing_out(node: filters.Node) -> None:
-    bound = filters.floor(node, "timestamp")
+    bound = filters.floor(node, "timestamp", filters.time_ns)
     at = filters.time_ns(ENTRY["timestamp"])  # type: ignore[arg-type]
     if filters.matches(node, ENTRY) and bound is not None:
         assert at is not None

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from emulator.cluster import Line
-from emulator.logs import Logs
+from emulator.logs import Entry, Logs, Span
 
 Ask = Callable[..., httpx.Response]
 URL = "/v2/entries:list"
@@ -158,3 +158,46 @@ def test_says_where_a_filter_goes_wrong(ask: Ask) -> None:
 def test_takes_what_user_code_writes(ask: Ask) -> None:
     entries = {"entries": [{"logName": "projects/demo/logs/x", "textPayload": "hello"}]}
     assert ask("POST", "/v2/entries:write", json=entries).json() == {}
+
+
+@pytest.mark.parametrize("order", ["timestamp asc", "timestamp desc"])
+@pytest.mark.parametrize("size", [7, 300, 1000])
+def test_pages_through_many_entries_that_are_out_of_order(
+    ask: Ask, logs: Logs, order: str, size: int
+) -> None:
+    for number in range(1, 1500):  # many share a time, and every third comes late
+        late = 3 if number % 3 == 0 else 0
+        at = START + number // 400 - late
+        logs.append("demo", "job_3", "t", "m", Line(number, at, "stdout", str(number)))
+    body = asked(filter='resource.labels.job_id="job_3"', orderBy=order, pageSize=size)
+    found: list[tuple[str, str]] = []
+    while True:
+        answer = ask("POST", URL, json=body).json()
+        found += [(one["timestamp"], one["insertId"]) for one in answer["entries"]]
+        if "nextPageToken" not in answer:
+            break
+        body["pageToken"] = answer["nextPageToken"]
+    assert found == sorted(set(found), reverse=order.endswith("desc"))
+    assert len(found) == 1499
+
+
+def test_a_page_of_a_long_log_reads_little_of_it(
+    ask: Ask, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 5001):
+        logs.append("demo", "job_3", "t", "m", Line(number, START, "stdout", "x"))
+    read: list[str] = []
+    entries = Logs.entries
+
+    def counted(self: Logs, project_id: str, job_id: str, span: Span) -> list[Entry]:
+        read.append(span.first_id)
+        return entries(self, project_id, job_id, span)
+
+    monkeypatch.setattr(Logs, "entries", counted)
+    body = asked(filter='resource.labels.job_id="job_3"', pageSize=100)
+    body["pageToken"] = ask("POST", URL, json=body).json()["nextPageToken"]
+    assert len(ask("POST", URL, json=body).json()["entries"]) == 100
+    assert read == ["000000000001"] * 2
+    late = asked(filter='resource.labels.job_id="job_3" AND insertId>"000000004999"')
+    assert len(ask("POST", URL, json=late).json()["entries"]) == 1
+    assert len(read) == 3
