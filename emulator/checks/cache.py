@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from emulator.checks.findings import Report
+from emulator.findings import Report
 from emulator.packaging import LEFT_OUT
 from emulator.shipped import PACKAGE, SHIMS
 

@@ -9,7 +9,7 @@ import msgspec
 
 from emulator.checks import cache, sources
 from emulator.checks.choices import Choices
-from emulator.checks.findings import Report
+from emulator.findings import Report
 from emulator.progress import Progress, silent
 
 

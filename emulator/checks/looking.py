@@ -5,9 +5,9 @@ import msgspec
 from emulator import isolation
 from emulator.checks import request, verdict
 from emulator.checks.choices import Choices
-from emulator.checks.findings import Report
 from emulator.checks.gather import Settings, gather
 from emulator.checks.sources import Subject
+from emulator.findings import Report
 from emulator.package_index import PackageIndex
 from emulator.progress import Progress
 from emulator.runtimes import Runtimes

@@ -3,25 +3,25 @@
 from collections.abc import Callable
 from typing import Final
 
-from emulator.checks import writing
-from emulator.checks.findings import Report
+from emulator import reports
 from emulator.checks.rules import every
+from emulator.findings import Report
 
 _TOOL: Final = "cmle check"
 
 
-def _by(form: str, write: writing.Writer) -> Callable[[Report], str]:
+def _by(form: str, write: reports.Writer) -> Callable[[Report], str]:
     """Only SARIF tells about rules that found nothing; loading them all takes a moment."""
 
     def written(report: Report) -> str:
-        return write(report, writing.Judge(_TOOL, every() if form == "sarif" else ()))
+        return write(report, reports.Judge(_TOOL, every() if form == "sarif" else ()))
 
     return written
 
 
-FORMATS: Final = {form: _by(form, write) for form, write in writing.FORMATS.items()}
+FORMATS: Final = {form: _by(form, write) for form, write in reports.FORMATS.items()}
 
 
 def listing() -> str:
     """Every rule with its documentation: ``cmle check --list``."""
-    return writing.listing(writing.Judge(_TOOL, every()))
+    return reports.listing(reports.Judge(_TOOL, every()))

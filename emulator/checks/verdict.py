@@ -7,9 +7,9 @@ from typing import Final
 import msgspec
 
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Report
 from emulator.checks.packing import module_of
 from emulator.checks.rules import Rule, every
+from emulator.findings import Finding, Report
 
 _IGNORE: Final = re.compile(r"#\s*cmle:\s*ignore\[([a-z0-9, -]+)\]\s*(.*)")
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 from emulator import texts
 from emulator.checks.evidence import Evidence, Request
-from emulator.checks.findings import Finding
 from emulator.checks.request import camel
 from emulator.errors import Violation
+from emulator.findings import Finding
 
 _GUESSES = tuple(
     value for name, value in vars(texts).items() if name.isupper() and isinstance(value, str)

@@ -86,7 +86,7 @@ def check(*, subject: Path | None, form: str, strict: bool, show_rules: bool, **
     if subject is None:
         raise click.UsageError("Name a package, a folder that holds one, or an archive.")
     from emulator.checks.check import check as look
-    from emulator.checks.findings import Severity
+    from emulator.findings import Severity
 
     report = look(_choices(subject, flags), _progress)
     click.echo(_formatted(report, form), nl=form != "github" or bool(report.findings))

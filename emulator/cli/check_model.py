@@ -14,11 +14,11 @@ from emulator.cli.output import is_terminal, note
 from emulator.errors import OperatorError
 
 if TYPE_CHECKING:
-    from emulator.checks.findings import Report
     from emulator.exports.evidence import Evidence
     from emulator.exports.folders import Folder
     from emulator.exports.gather import Question
     from emulator.exports.serving import Session, Settings
+    from emulator.findings import Report
 
 FAILED: Final = 1
 WARNED: Final = 3
@@ -97,8 +97,8 @@ def check_model(
     if export is None:
         raise click.UsageError("Name the export's folder: DIR or gs://BUCKET/FOLDER.")
     _check_flags(flags)
-    from emulator.checks.findings import Severity
     from emulator.exports.report import write
+    from emulator.findings import Severity
 
     report = _report(export, flags)
     click.echo(write(report, form), nl=form != "github" or bool(report.findings))

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from emulator.checks.findings import Report
 from emulator.deployment import flaw
 from emulator.exports.evidence import Evidence
 from emulator.exports.folders import Folder
 from emulator.exports.gather import Question, gather
 from emulator.exports.verdict import judge
+from emulator.findings import Report
 
 if TYPE_CHECKING:
     from emulator.exports.serving import Session, Settings

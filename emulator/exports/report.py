@@ -2,22 +2,22 @@
 
 from typing import Final
 
-from emulator.checks import writing
-from emulator.checks.findings import Report
+from emulator import reports
 from emulator.exports.rules import every
+from emulator.findings import Report
 
 TOOL: Final = "cmle check-model"
 
 
 def write(report: Report, form: str) -> str:
     """A report in one of the formats."""
-    return writing.FORMATS[form](report, _judge())
+    return reports.FORMATS[form](report, _judge())
 
 
 def listing() -> str:
     """Every rule with its documentation."""
-    return writing.listing(_judge())
+    return reports.listing(_judge())
 
 
-def _judge() -> writing.Judge:
-    return writing.Judge(TOOL, every())
+def _judge() -> reports.Judge:
+    return reports.Judge(TOOL, every())

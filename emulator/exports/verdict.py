@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from emulator.checks.findings import Finding, Report
 from emulator.exports.evidence import Evidence
 from emulator.exports.rules import Rule, every
+from emulator.findings import Finding, Report
 
 
 def judge(evidence: Evidence, *, ignored: Collection[str] = (), seconds: float = 0.0) -> Report:

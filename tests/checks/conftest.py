@@ -12,8 +12,8 @@ import pytest
 
 from emulator.checks.check import check
 from emulator.checks.choices import Choices
-from emulator.checks.findings import Report
 from emulator.cli.options import default_cache_dir
+from emulator.findings import Report
 from emulator.shipped import folder
 
 BENCH = folder("trainer_fixtures") / "checks"

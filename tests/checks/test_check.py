@@ -12,9 +12,9 @@ import pytest
 from emulator.checks.cache import key
 from emulator.checks.check import check
 from emulator.checks.choices import Choices
-from emulator.checks.findings import Report, Severity
 from emulator.cli.options import default_cache_dir
 from emulator.errors import OperatorError
+from emulator.findings import Report, Severity
 from emulator.shipped import folder
 
 FIXTURES = folder("trainer_fixtures")

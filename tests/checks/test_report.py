@@ -3,9 +3,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from emulator.checks.findings import Finding, Report, Severity
 from emulator.checks.report import FORMATS, listing
 from emulator.checks.rules import every
+from emulator.findings import Finding, Report, Severity
 
 NAMES = tuple(rule.name for rule in every())
 ERROR = Finding(

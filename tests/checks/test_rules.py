@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.checks.findings import Severity
 from emulator.checks.rules import every
+from emulator.findings import Severity
 from emulator.shipped import folder
 
 BENCH = folder("trainer_fixtures") / "checks"

@@ -13,7 +13,7 @@ from functools import cache
 import msgspec
 
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
+from emulator.findings import Finding, Severity
 
 
 class Rule(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

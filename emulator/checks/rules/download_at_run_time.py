@@ -10,7 +10,7 @@ from typing import Final
 
 from emulator.checks import trees
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.WARNING
 _CALLS: Final = frozenset(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from emulator.checks.evidence import Evidence, Failure
-from emulator.checks.findings import Finding, Severity
 from emulator.checks.rules import (
     contrib_on_2,
     import_missing,
@@ -18,6 +17,7 @@ from emulator.checks.rules import (
     syntax_too_new,
     undeclared_dependency,
 )
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 _EXPLAIN: Final = {

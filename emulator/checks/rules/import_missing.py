@@ -10,8 +10,8 @@ from typing import Final
 
 from emulator.checks import trees
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
 from emulator.checks.packing import why_missing
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from emulator.checks.evidence import Event, Evidence
-from emulator.checks.findings import Finding, Severity
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.WARNING
 _HARMLESS: Final = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - of the sandbox

@@ -12,8 +12,8 @@ from typing import Final
 
 from emulator.checks import trees
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
 from emulator.checks.flow import Flow, Place, guarded
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 _GFILE: Final = "Open it with tf.io.gfile.GFile (tf.gfile in TensorFlow 1)"

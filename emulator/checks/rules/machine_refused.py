@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
 from emulator.checks.violations import findings
 from emulator.errors import Violation
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 _ROLES: Final = ("master", "worker", "parameter_server", "evaluator")

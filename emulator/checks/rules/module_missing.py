@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
 from emulator.checks.packing import module_of, why_missing
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from emulator.checks import trees
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

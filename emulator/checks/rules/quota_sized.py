@@ -10,7 +10,7 @@ from typing import Final
 from emulator import catalog
 from emulator.catalog import Catalog
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
+from emulator.findings import Finding, Severity
 from emulator.resources import TrainingInput
 
 SEVERITY: Final = Severity.WARNING

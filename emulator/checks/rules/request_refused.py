@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
 from emulator.checks.rules.machine_refused import is_machine
 from emulator.checks.rules.runtime_python_pair import FIELDS
 from emulator.checks.violations import findings
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from emulator.checks import environments
 from emulator.checks.evidence import Evidence
-from emulator.checks.findings import Finding, Severity
 from emulator.checks.requirements import parse
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.WARNING
 _NAME: Final = "requirements.txt"

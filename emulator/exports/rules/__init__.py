@@ -11,8 +11,8 @@ from functools import cache
 
 import msgspec
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 
 class Rule(msgspec.Struct, frozen=True):

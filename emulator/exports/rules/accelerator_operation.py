@@ -7,10 +7,10 @@ serving from the CPU.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
 from emulator.exports.graphs import GPU, TPU
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

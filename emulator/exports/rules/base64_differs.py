@@ -6,10 +6,10 @@ The service decodes b64 wherever the signature takes strings, so both are the sa
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.comparison import Tolerance, differences
 from emulator.exports import requests, service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

@@ -7,9 +7,9 @@ numbers. Predictions then depend on who else is asked about.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.comparison import Tolerance, differences, not_finite
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

@@ -6,10 +6,10 @@ XGBoost reads its binary format everywhere, JSON from 1.0 on, and UBJSON from 1.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
 from emulator.exports.graphs import is_newer
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

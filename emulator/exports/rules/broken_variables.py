@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.checkpoints import INDEX, shard_name
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 _INDEX: Final = "not an sstable (bad magic number)"

@@ -7,8 +7,8 @@ a record: `{"b64": "…"}`.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 from emulator.savedmodel import DEFAULT_SIGNATURE
 
 SEVERITY: Final = Severity.NOTE

@@ -6,9 +6,9 @@ The outer dimension of an output is the batch and must be unknown.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.deployment import CREATE_FAILED
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 from emulator.savedmodel import describe_shape
 
 SEVERITY: Final = Severity.ERROR

@@ -7,9 +7,9 @@ scalar, requests of another number are refused.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 from emulator.savedmodel import describe_shape
 
 SEVERITY: Final = Severity.WARNING

@@ -6,11 +6,11 @@ They are in variables/variables.index and variables/variables.data-*.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.deployment import MODEL_TARGET
 from emulator.exports import service
 from emulator.exports.checkpoints import INDEX, shard_name
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

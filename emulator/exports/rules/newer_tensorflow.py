@@ -7,9 +7,9 @@ and on later ones.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports.evidence import Evidence
 from emulator.exports.graphs import is_newer
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.WARNING
 

@@ -7,9 +7,9 @@ serving_default; without it every request must carry signature_name.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 from emulator.savedmodel import DEFAULT_SIGNATURE
 
 SEVERITY: Final = Severity.WARNING

@@ -8,10 +8,10 @@ and the inside of a SavedModel are none of these.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.deployment import bad_model
 from emulator.exports import layout, service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

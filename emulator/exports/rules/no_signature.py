@@ -6,9 +6,9 @@ TensorFlow 2 saves a bare module or a model that was never called without one.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.deployment import bad_model
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

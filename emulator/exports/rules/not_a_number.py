@@ -6,10 +6,10 @@ JSON has no word for them; strict readers refuse the whole answer.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.comparison import not_finite
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.WARNING
 

@@ -7,9 +7,9 @@ system. It was not loaded here. Do not load it anywhere before you know who made
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import imports, service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

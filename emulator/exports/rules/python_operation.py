@@ -7,10 +7,10 @@ process that exported it.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
 from emulator.exports.graphs import PYTHON
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 _NEW: Final = "Could not find callback with key=pyfunc_0 in the registry."

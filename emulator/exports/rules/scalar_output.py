@@ -7,9 +7,9 @@ prediction whatever was asked, or a refusal beside an output that has rows.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.WARNING
 

@@ -7,10 +7,10 @@ and a SavedModel.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.deployment import bad_model
 from emulator.exports import layout, service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

@@ -6,9 +6,9 @@ They are copied with every version and count for its size and its number of file
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import layout, service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.NOTE
 

@@ -7,9 +7,9 @@ String outputs are decoded as UTF-8 unless their name ends with `_bytes`; those 
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.WARNING
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from emulator import skew
-from emulator.checks.findings import Finding, Severity
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

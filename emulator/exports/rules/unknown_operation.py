@@ -7,9 +7,9 @@ the service: then it is a warning, for nobody looked whether it fits.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 

@@ -7,10 +7,10 @@ where the signature is the one that requests get by default.
 from collections.abc import Iterator
 from typing import Final
 
-from emulator.checks.findings import Finding, Severity
 from emulator.deployment import bad_model
 from emulator.exports import service
 from emulator.exports.evidence import Evidence
+from emulator.findings import Finding, Severity
 from emulator.savedmodel import DEFAULT_SIGNATURE
 
 SEVERITY: Final = Severity.ERROR

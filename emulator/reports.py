@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from emulator.checks.findings import Finding, Report, Severity
+from emulator.findings import Finding, Report, Severity
 
 SARIF: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
