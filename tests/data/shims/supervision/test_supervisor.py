@@ -24,7 +24,7 @@ from emulator.runners.process import remove_folder
 from emulator.shipped import SHIMS
 
 NOBODY = 65534
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 REPLICA = {"name": "r", "env": {"PATH": "/usr/bin:/bin"}, "isolation": "none"}
 
 
