@@ -1,10 +1,17 @@
 """Assertions for the tests of a trainer; each says what it expected and what it found."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from emulator import golden, json_schema, latency, rows, skew
+from emulator.comparison import Tolerance, differences, not_finite
+from emulator.errors import OperatorError
+from emulator.exports.folders import LocalFolder
+from emulator.exports.gather import Question, gather
+from emulator.exports.verdict import judge
+from emulator.findings import Severity
+from emulator.golden import Golden
 from emulator.outcome import Outcome
 from emulator.savedmodel import DEFAULT_SIGNATURE, SERVE, SavedModel, SavedModelError, Signature
 from emulator.states import JobState
@@ -29,10 +36,14 @@ def assert_servable(
     *,
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
+    runtime_version: str = "",
+    machine_type: str = "",
 ) -> Signature:
     """A model server could load this SavedModel and answer; answers the signature.
 
-    ``inputs`` and ``outputs`` name tensors that the signature must have.
+    ``inputs`` and ``outputs`` name tensors that the signature must have. A folder is judged
+    by the rules of ``cmle check-model``, too: for a runtime version and a machine type, or for
+    those that suit the model. TensorFlow is not imported.
     """
     model = saved_model if isinstance(saved_model, SavedModel) else _read(Path(saved_model))
     graphs = model.tagged(SERVE)
@@ -49,6 +60,10 @@ def assert_servable(
     _has(f"outputs of {signature!r}", outputs, found.outputs)
     if not found.outputs:
         raise AssertionError(f"expected {signature!r} to have outputs, found none")
+    if not isinstance(saved_model, SavedModel):
+        _has_no_errors(
+            Path(saved_model), Question(version=runtime_version, machine_type=machine_type)
+        )
     return found
 
 
@@ -64,26 +79,133 @@ def assert_predictions(
     ``expected`` may name only some keys of each prediction; numbers may differ by
     ``tolerance``, relatively (absolutely below one). Answers the predictions.
     """
-    predictions = answer.get("predictions") if isinstance(answer, dict) else answer
-    if not isinstance(predictions, list):
-        raise AssertionError(f"expected a list of predictions, found {answer!r}")  # noqa: TRY004 - an assertion
+    predictions = _predictions(answer)
     count = len(expected) if count is None and expected is not None else count
     if count is not None and len(predictions) != count:
         raise AssertionError(
             f"expected {count} predictions, found {len(predictions)}: {predictions!r}"
         )
-    for number, prediction in enumerate(predictions):
-        for where, value in _numbers(prediction, f"prediction {number}"):
-            if not math.isfinite(value):
-                raise AssertionError(f"{where}: expected a finite number, found {value}")
-    differences = [
+    for where, value in not_finite(predictions):
+        raise AssertionError(f"{where}: expected a finite number, found {value}")
+    found = [
         difference
         for number, (want, have) in enumerate(zip(expected or (), predictions, strict=False))
-        for difference in _differences(want, have, f"prediction {number}", tolerance)
+        for difference in differences(
+            want, have, f"prediction {number}", Tolerance(tolerance, tolerance)
+        )
     ]
-    if differences:
-        raise AssertionError("\n".join(differences))
+    _none(found)
     return predictions
+
+
+def assert_golden(
+    answer: Any,
+    path: Path | str,
+    *,
+    instances: Sequence[Any] = (),
+    update: bool = False,
+    tolerance: float = TOLERANCE,
+) -> list[Any]:
+    """An answer of ``predict`` is the one that a golden file keeps; answers the predictions.
+
+    With ``update`` the file is written instead. It keeps the ``instances``, too: those of
+    another request are not compared. ``tolerance`` is what a written file gets; a file's own
+    is used when it is read, so that people can change it there.
+    """
+    predictions, file = assert_predictions(answer), Path(path)
+    if update:
+        golden.write(file, Golden(list(instances), predictions, Tolerance(tolerance, tolerance)))
+        return predictions
+    try:
+        kept = golden.read(file)
+    except OperatorError as error:
+        raise AssertionError(str(error)) from error
+    if instances and list(instances) != kept.instances:
+        raise AssertionError(f"{file} keeps predictions for other instances: --update-golden")
+    if found := kept.differences(predictions):
+        hint = f"{file}: expected its predictions; if the new ones are right, --update-golden"
+        raise AssertionError("\n".join([hint, *found]))
+    return predictions
+
+
+def assert_schema(answer: Any, schema: Any) -> list[Any]:
+    """Each prediction fits a JSON Schema, or the outputs of a signature; answers them."""
+    predictions = _predictions(answer)
+    wanted = json_schema.of(schema) if isinstance(schema, Signature) else schema
+    _none(
+        [
+            problem
+            for number, prediction in enumerate(predictions)
+            for problem in json_schema.violations(prediction, wanted, f"prediction {number}")
+        ]
+    )
+    return predictions
+
+
+def assert_rows(answer: Any, instances: Sequence[Any], *, keys: Sequence[str] = ()) -> list[Any]:
+    """A prediction for each instance, in order: each repeats its instance's ``keys``."""
+    predictions = assert_predictions(answer, count=len(instances))
+    _none([text for key in keys for text in rows.lost(instances, predictions, key)])
+    return predictions
+
+
+def assert_latency(
+    ask: Callable[[], Any], within_s: float, *, repeats: int = 20, share: float = latency.SHARE
+) -> list[float]:
+    """A share of the calls end within a time; answers how long each took, a first one aside."""
+    seconds = latency.measured(ask, repeats)
+    found = latency.percentile(seconds, share)
+    if found > within_s:
+        shown = ", ".join(f"{each * 1000:.1f}" for each in sorted(seconds))
+        raise AssertionError(
+            f"expected {share:.0%} of {repeats} calls within {within_s * 1000:.1f} ms, "
+            f"found {found * 1000:.1f} ms; all of them, in ms: {shown}"
+        )
+    return seconds
+
+
+def assert_no_skew(
+    recorded: Path | str | Sequence[skew.Recorded],
+    predict: Callable[[list[Any]], Any],
+    *,
+    tolerance: float = TOLERANCE,
+    allowed: float = 0.0,
+) -> skew.Skew:
+    """The served model predicts what training recorded for the same rows; answers how close.
+
+    ``recorded`` is a file with ``{"instance": …, "prediction": …}`` a line, or its rows;
+    ``predict`` asks for a list of instances; a share of rows may differ.
+    """
+    pairs = skew.read(Path(recorded)) if isinstance(recorded, str | Path) else tuple(recorded)
+    instances = [pair.instance for pair in pairs]
+    served = assert_predictions(predict(instances), count=len(instances))
+    wanted = [pair.prediction for pair in pairs]
+    found = skew.compare(wanted, served, Tolerance(tolerance, tolerance))
+    if found.share > allowed:
+        raise AssertionError(f"train/serve skew: {found.describe()}")
+    return found
+
+
+def _predictions(answer: Any) -> list[Any]:
+    found = answer.get("predictions") if isinstance(answer, dict) else answer
+    if not isinstance(found, list):
+        raise AssertionError(f"expected a list of predictions, found {answer!r}")  # noqa: TRY004 - an assertion
+    return found
+
+
+def _none(problems: list[str]) -> None:
+    if problems:
+        raise AssertionError("\n".join(problems))
+
+
+def _has_no_errors(folder: Path, question: Question) -> None:
+    """The static rules of ``cmle check-model`` find no error."""
+    try:
+        report = judge(gather(LocalFolder(folder), question))
+    except OperatorError as error:
+        raise AssertionError(str(error)) from error
+    errors = [finding for finding in report.findings if finding.level is Severity.ERROR]
+    _none([f"{it.message} [{it.rule}]\n  cloud: {it.cloud}\n  fix: {it.fix}" for it in errors])
 
 
 def _read(folder: Path) -> SavedModel:
@@ -96,37 +218,3 @@ def _read(folder: Path) -> SavedModel:
 def _has(what: str, expected: Sequence[str], found: dict[str, Any]) -> None:
     if missing := sorted(set(expected) - set(found)):
         raise AssertionError(f"{what}: expected {missing} too, found {sorted(found)}")
-
-
-def _numbers(value: Any, where: str) -> Iterator[tuple[str, float]]:
-    if isinstance(value, float):
-        yield where, value
-    elif isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}:
-        yield where, float(value.replace("Infinity", "inf"))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _numbers(item, f"{where}[{key!r}]")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _numbers(item, f"{where}[{index}]")
-
-
-def _differences(want: Any, have: Any, where: str, tolerance: float) -> Iterator[str]:
-    if isinstance(want, dict) and isinstance(have, dict):
-        for key, item in want.items():
-            if key in have:
-                yield from _differences(item, have[key], f"{where}[{key!r}]", tolerance)
-            else:
-                yield f"{where}: expected the key {key!r}, found {sorted(have)}"
-    elif isinstance(want, list) and isinstance(have, list) and len(want) == len(have):
-        for index, (left, right) in enumerate(zip(want, have, strict=True)):
-            yield from _differences(left, right, f"{where}[{index}]", tolerance)
-    elif not _same(want, have, tolerance):
-        yield f"{where}: expected {want!r}, found {have!r}"
-
-
-def _same(want: Any, have: Any, tolerance: float) -> bool:
-    numbers = (int, float)
-    if isinstance(want, numbers) and isinstance(have, numbers) and not isinstance(want, bool):
-        return math.isclose(want, have, rel_tol=tolerance, abs_tol=tolerance)
-    return bool(want == have)

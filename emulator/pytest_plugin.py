@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "cmle_serve",
         type="args",
         help="flags of `cmle serve` for the emulator of the tests, such as --isolation require",
+    )
+    parser.getgroup("cmle").addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the golden files of cmle_golden instead of comparing with them",
     )
 
 
@@ -83,3 +88,24 @@ def cmle_intercept(cmle_fake_service: "FakeService") -> Iterator["Interception"]
 
     with intercept(cmle_fake_service) as cloud:
         yield cloud
+
+
+@pytest.fixture
+def cmle_golden(request: pytest.FixtureRequest) -> Callable[..., list[Any]]:
+    """Compares predictions with the golden file of this test; ``--update-golden`` writes it.
+
+    ``cmle_golden(answer, instances=[…], tolerance=1e-3)``: the file is
+    ``golden/<test file>.<test>.json`` beside the test; ``name="…"`` is for a second one.
+    """
+    from emulator.assertions import assert_golden
+
+    test = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{request.path.stem}.{request.node.name}").strip("_")
+    update = bool(request.config.getoption("--update-golden"))
+
+    def check(answer: Any, *, name: str = "", **choices: Any) -> list[Any]:
+        file = f"{test}.{name}.json" if name else f"{test}.json"
+        return assert_golden(
+            answer, request.path.parent / "golden" / file, update=update, **choices
+        )
+
+    return check
