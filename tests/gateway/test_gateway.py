@@ -20,10 +20,6 @@ MIB = 1024 * 1024
 CURL = shutil.which("curl")
 
 
-def chunked(*chunks: bytes) -> bytes:
-    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
-
-
 def recorder(app: object) -> Recorder:
     assert isinstance(app, Recorder)
     return app
