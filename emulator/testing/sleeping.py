@@ -13,7 +13,6 @@ SDKS: Final = (
     "apitools",
     "google",  # api_core's polling and retries, resumable_media, auth, cloud
     "googleapiclient",
-    "google_auth_httplib2",
     "oauth2client",
 )
 
