@@ -47,6 +47,7 @@ class Sessions:
         self._blobs = blobs
         self._digests: dict[str, Digest] = {}
         self._taking: dict[str, asyncio.Task[Session]] = {}
+        self._settling: set[str] = set()  # of those taken, the ones that store what came
 
     def open(self, session: Session) -> Session:
         """Begin an upload; its id is unguessable."""
@@ -78,8 +79,7 @@ class Sessions:
                 session = await asyncio.shield(task)
             except asyncio.CancelledError:
                 if not task.cancelled():
-                    task.cancel()
-                    await asyncio.wait([task])
+                    await self._end_taking(session_id, task)
                     raise
                 raise Refusal(
                     503, "backendError", "A newer request continues this upload."
@@ -120,7 +120,11 @@ class Sessions:
                     await intake.feed(new)
             except (ClientGone, asyncio.CancelledError) as why:
                 broken = why
-            parts = await intake.finish()
+            self._settling.add(session.id)
+            try:
+                parts = await intake.finish()
+            finally:
+                self._settling.discard(session.id)
             added = sum(part.size for part in parts)
             session = self._index.put_session(
                 msgspec.structs.replace(
@@ -160,10 +164,15 @@ class Sessions:
 
     async def _interrupt(self, session_id: str) -> None:
         while (task := self._taking.get(session_id)) is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await self._end_taking(session_id, task)
             if self._taking.get(session_id) is task:
                 del self._taking[session_id]
+
+    async def _end_taking(self, session_id: str, task: "asyncio.Task[Session]") -> None:
+        """Have a request read no more; what it has read is stored before this returns."""
+        if session_id not in self._settling:
+            task.cancel()
+        await asyncio.wait([task])
 
     def _get(self, session_id: str) -> Session:
         session = self._index.session(session_id)
