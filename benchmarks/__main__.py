@@ -10,11 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import gcs, job, predict, startup
+from benchmarks import gcs, intercept, job, predict, startup
 from benchmarks.measuring import Figure, Options
 from emulator.errors import OperatorError
 
-BENCHMARKS = {"startup": startup, "job": job, "gcs": gcs, "predict": predict}
+BENCHMARKS = {
+    "startup": startup,
+    "job": job,
+    "gcs": gcs,
+    "predict": predict,
+    "intercept": intercept,
+}
 WIDTH = 110  # a table that is cut says nothing
 MARKS = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
 
