@@ -175,10 +175,13 @@ async def _send(reply: Reply, send: Send, *, head_only: bool) -> None:
     except Lost as error:
         raise _Unreadable(str(error)) from error
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    left = int(dict(headers).get(b"content-length", -1))
     while piece:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        left -= len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": left != 0})
         piece = await anext(pieces, b"")
-    await send({"type": "http.response.body", "body": b""})
+    if left != 0:
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _selected(request: Request, reply: Reply) -> Reply:

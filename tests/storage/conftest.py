@@ -58,6 +58,7 @@ class Service:
         async with open_storage(self._data_dir, fake_gcs_server=self._program, log=log) as door:
             self.door: Door = door
             with socket.create_server(("127.0.0.1", 0), backlog=128) as sock:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms a request
                 self.port = sock.getsockname()[1]
                 config = uvicorn.Config(
                     self._identified, interface="asgi3", log_config=None, lifespan="off"
