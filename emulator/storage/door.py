@@ -176,11 +176,13 @@ async def _send(reply: Reply, send: Send, *, head_only: bool) -> None:
         raise _Unreadable(str(error)) from error
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     left = int(dict(headers).get(b"content-length", -1))
+    more = True
     while piece:
         left -= len(piece)
-        await send({"type": "http.response.body", "body": piece, "more_body": left != 0})
+        more = left != 0
+        await send({"type": "http.response.body", "body": piece, "more_body": more})
         piece = await anext(pieces, b"")
-    if left != 0:
+    if more:
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -144,6 +144,14 @@ def test_preconditions_of_http_and_of_the_service(bucket: Bucket) -> None:
     assert bucket.xml("GET", f"/{bucket.name}/o", **right).status_code == 200
 
 
+def test_an_empty_object(bucket: Bucket) -> None:
+    bucket.put("o")
+
+    answer = bucket.read("o")
+
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
+
+
 def test_a_head_has_no_body(bucket: Bucket) -> None:
     bucket.put("o", b"hello")
 
