@@ -17,8 +17,9 @@ class Tolerance(msgspec.Struct, frozen=True):
 
     def allows(self, want: Any, have: Any) -> bool:
         """Whether two plain values are as good as equal; a boolean is no number."""
-        numbers = isinstance(want, int | float) and isinstance(have, int | float)
-        if not numbers or isinstance(want, bool) != isinstance(have, bool):
+        if isinstance(want, bool) != isinstance(have, bool):
+            return False
+        if not (isinstance(want, int | float) and isinstance(have, int | float)):
             return bool(want == have)
         try:
             return math.isclose(want, have, rel_tol=self.relative, abs_tol=self.absolute)
