@@ -36,6 +36,8 @@ class Listener:
         if sock.family == socket.AF_UNIX:
             server = await loop.create_unix_server(accept, sock=sock, backlog=_BACKLOG)
         else:
+            # asyncio sets it only on sockets that say which protocol they speak
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = await loop.create_server(accept, sock=sock, backlog=_BACKLOG)
         return cls(server, connections)
 

@@ -95,7 +95,7 @@ class Running:
         self._selector.register(self._control, selectors.EVENT_READ, self._listen)
 
     def _plan(self, files: list[int], served: int) -> sandbox.Plan:
-        bundle = self._site.get(self._trusted())
+        bundle = self._site.get(self._trusted()) or self._site.get("bundle")
         return sandbox.Plan(
             self._replica,
             env={**self._replica["env"], **self._variables(served)},
