@@ -60,6 +60,23 @@ def test_flags_come_from_the_configuration(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
+def test_golden_files_are_written_on_request(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_fares="""
+def test_fare(cmle_golden, request):
+    value = 1.0 if request.config.getoption("--update-golden") else 1.0001
+    cmle_golden({"predictions": [{"fare": value}]}, instances=[{"km": 2}])
+    cmle_golden([2], name="second")
+"""
+    )
+    run = pytester.runpytest_subprocess
+    run("-p", "no:cacheprovider").assert_outcomes(failed=1)
+    run("-p", "no:cacheprovider", "--update-golden").assert_outcomes(passed=1)
+    files = sorted(path.name for path in (pytester.path / "golden").iterdir())
+    assert files == ["test_fares.test_fare.json", "test_fares.test_fare.second.json"]
+    run("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
 @pytest.mark.tensorflow
 def test_jobs_are_submitted_and_awaited(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(JOBS)

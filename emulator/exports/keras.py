@@ -37,7 +37,7 @@ def lambdas(folder: Path) -> tuple[str, ...]:
 def _of_metadata(message: Message) -> Iterator[bytes]:
     """The descriptions in saved_metadata.proto, from TensorFlow 2.5 on."""
     for node in message.messages(1):
-        yield from _matching(node, 4)
+        yield from _matching(node, 5)
 
 
 def _of_object_graph(message: Message) -> Iterator[bytes]:
@@ -62,5 +62,12 @@ def _layers(descriptions: Iterator[bytes]) -> Iterator[str]:
             document: Any = json.loads(content)
         except (ValueError, RecursionError):
             continue
-        if isinstance(document, dict) and document.get("class_name") == "Lambda":
+        if isinstance(document, dict) and _holds_code(document):
             yield str(document.get("name", "lambda"))
+
+
+def _holds_code(layer: dict[str, Any]) -> bool:
+    """Whether it is a Lambda whose function is kept as code; others are named only."""
+    config = layer.get("config")
+    function = config.get("function") if isinstance(config, dict) else None
+    return layer.get("class_name") == "Lambda" and isinstance(function, dict)

@@ -126,6 +126,30 @@ def late() -> None:
 
     tensorflow.saved_model.save(module, place("plain_csv"), signatures=split)
 
+    @tensorflow.function(  # type: ignore[untyped-decorator]
+        input_signature=[tensorflow.TensorSpec([None, 4, 4, 1], tensorflow.float32, "x")]
+    )
+    def padded(x: Any) -> Any:
+        return {"y": depthwise(x)}
+
+    tensorflow.saved_model.save(module, place("late_attribute_in_function"), signatures=padded)
+    save("late_attribute", explicit)
+
+
+def depthwise(x: Any) -> Any:
+    return tensorflow.raw_ops.DepthwiseConv2dNative(
+        input=x,
+        filter=tensorflow.ones([2, 2, 1, 1]),
+        strides=[1, 1, 1, 1],
+        padding="EXPLICIT",
+        explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 0],
+    )
+
+
+def explicit() -> Any:
+    x = tf.placeholder(tf.float32, [None, 4, 4, 1], "x")
+    return {"x": x}, {"y": depthwise(x)}
+
 
 save("dense", dense)
 for defect in ("no_index", "no_shard", "short_shard", "broken_index"):

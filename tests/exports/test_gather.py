@@ -196,13 +196,13 @@ def test_code_of_keras_is_seen_in_both_places(tmp_path: Path) -> None:
     }
     description = json.dumps(code)
     new = export(tmp_path, meta_graph(X, Y))
-    (tmp_path / "keras_metadata.pb").write_bytes(field(1, field(4, description)))
+    (tmp_path / "keras_metadata.pb").write_bytes(field(1, field(5, description)))
     assert gathered(new).keras_code == ("twice",)
     (tmp_path / "keras_metadata.pb").unlink()
     objects = field(7, field(1, field(4, field(3, description))))
     assert gathered(export(tmp_path, meta_graph(X, Y, more=objects))).keras_code == ("twice",)
     dense = description.replace("Lambda", "Dense")
-    (tmp_path / "keras_metadata.pb").write_bytes(field(1, field(4, dense)))
+    (tmp_path / "keras_metadata.pb").write_bytes(field(1, field(5, dense)))
     assert gathered(export(tmp_path, meta_graph(X, Y))).keras_code == ()
 
 
