@@ -85,9 +85,10 @@ def _hint(directory: str, files: Mapping[str, int]) -> str:
 # ---- checked while the operation runs; each answer is the whole text of Operation.error
 
 
-def unreadable(error: SavedModelError) -> str:
-    """For a ``saved_model.pb`` that is none."""
-    return bad_model(f"Failed to load the model due to bad model data. tags: ['{SERVE}']\n{error}")
+def unreadable(error: SavedModelError, model_dir: str) -> str:
+    """For a ``saved_model.pb`` that is none; ``model_dir`` is shown as the server sees it."""
+    detail = str(error).replace(model_dir, MODEL_TARGET)
+    return bad_model(f"Failed to load the model due to bad model data. tags: ['{SERVE}']\n{detail}")
 
 
 def bad_model(detail: str) -> str:

@@ -1,5 +1,6 @@
 """Which exit does what: the service's table of ends and its texts (service reference §4.7 on)."""
 
+import signal
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -70,9 +71,13 @@ def _block(failure: Failure) -> str:
         return f"{replica} ran out-of-memory and exited with a non-zero status of 9(SIGKILL)"
     if end.reason == "failed_to_start":
         return f"{replica} could not be started: {end.message}"
-    status = end.code if end.signal is None else f"-{end.signal}"
+    status = end.code if end.signal is None else f"{end.signal}({_signal_name(end.signal)})"
     first = f"{replica} exited with a non-zero status of {status}. "
     return f"{first}\n{shorten(end.traceback)}" if end.traceback else first
+
+
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else "unknown signal"
 
 
 def _link(project_number: str, job_id: str) -> str:

@@ -64,7 +64,7 @@ class Rollout:
         try:
             model = await asyncio.to_thread(SavedModel.read, model_dir)
         except SavedModelError as error:
-            raise RolloutFailed(deployment.unreadable(error)) from error
+            raise RolloutFailed(deployment.unreadable(error, str(model_dir))) from error
         if flaw := deployment.flaw(model):
             raise RolloutFailed(flaw)
         try:

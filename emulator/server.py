@@ -83,45 +83,55 @@ def default_cache_dir() -> Path:
 
 def serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], None]) -> int:
     """Run an emulator until SIGINT or SIGTERM; answer the exit code."""
-    asyncio.run(_serve(settings, progress, ready))
+    data = DataDir(settings.data_dir)
+    data.open()
+    try:
+        cache_dir = settings.cache_dir or default_cache_dir()
+        program = find_or_obtain(settings.fake_gcs_server, cache_dir, progress)  # once for minutes
+        asyncio.run(_serve(settings, data, program, progress, ready))
+    finally:
+        data.withdraw()
+        data.close()
     return 0
 
 
-async def _serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], None]) -> None:
+async def _serve(
+    settings: Settings,
+    data: DataDir,
+    fake_gcs_server: Path,
+    progress: Progress,
+    ready: Callable[[Endpoint], None],
+) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    async with running(settings, progress) as endpoint:
+    async with _running(settings, data, fake_gcs_server) as endpoint:
         ready(endpoint)
         await ended.wait()
         progress("Stopping: running jobs go on at the next start.")
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, progress: Progress) -> AsyncIterator[Endpoint]:
+async def _running(
+    settings: Settings, data: DataDir, fake_gcs_server: Path
+) -> AsyncIterator[Endpoint]:
     """An emulator for the time of the block; the block gets its address card."""
-    cache_dir = settings.cache_dir or default_cache_dir()
-    data = DataDir(settings.data_dir)
     isolation = choose(settings.isolation)
-    binary = find_or_obtain(settings.fake_gcs_server, cache_dir, progress)
-    data.open()
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(data.close)
-        stack.callback(data.withdraw)
         keeper = Keeper(
             data.instance,
             gateway_arguments(
                 data.root,
                 allow_hosts=settings.allow_hosts,
-                fake_gcs_server=binary,
+                fake_gcs_server=fake_gcs_server,
                 grace_s=settings.grace_s,
             ),
             port=settings.port,
         )
         starting = asyncio.create_task(stack.enter_async_context(keeper.running()))
         try:
-            parts = _assemble(settings, data, cache_dir, isolation)
+            parts = _assemble(settings, data, isolation)
         finally:
             await starting
         await stack.enter_async_context(_serving_app(data.instance, parts.services))
@@ -176,7 +186,7 @@ class _Parts(msgspec.Struct, frozen=True):
         self.store.close()
 
 
-def _assemble(settings: Settings, data: DataDir, cache_dir: Path, isolation: Isolation) -> _Parts:
+def _assemble(settings: Settings, data: DataDir, isolation: Isolation) -> _Parts:
     clock = time.time
     environment = before(os.environ)  # not led to this very gateway by `cmle env`
     index = (
@@ -189,7 +199,10 @@ def _assemble(settings: Settings, data: DataDir, cache_dir: Path, isolation: Iso
     objects = Objects(data.instance)
     runner = ProcessRunner(data.root, data.instance, grace_s=settings.grace_s)
     runtimes = Runtimes(
-        cache_dir, index=index, environment=environment, policy=settings.runtime_policy
+        settings.cache_dir or default_cache_dir(),
+        index=index,
+        environment=environment,
+        policy=settings.runtime_policy,
     )
     installer = Installer(
         runner,

@@ -109,10 +109,11 @@ def test_the_initialiser_alone_is_no_signature() -> None:
 
 
 def test_an_unreadable_model_is_a_bad_model() -> None:
-    assert unreadable(SavedModelError("It is no SavedModel.")) == (
+    error = SavedModelError("/data/models/1/saved_model.pb is no readable SavedModel.")
+    assert unreadable(error, "/data/models/1") == (
         'Create Version failed. Bad model detected with error:  "Failed to load model: Failed to '
-        "load the model due to bad model data. tags: ['serve']\nIt is no SavedModel. "
-        '(Error code: 0)"'
+        "load the model due to bad model data. tags: ['serve']\n"
+        '/tmp/model/0001/saved_model.pb is no readable SavedModel. (Error code: 0)"'
     )
 
 

@@ -66,6 +66,14 @@ def test_out_of_memory_has_its_own_words() -> None:
     )
 
 
+@pytest.mark.parametrize(("number", "shown"), [(11, "11(SIGSEGV)"), (50, "50(unknown signal)")])
+def test_a_signal_is_named(number: int, shown: str) -> None:
+    end = Exit("exited", signal=number)
+    text = error_message([Failure("worker", 2, end)], project_number="12", job_id="j1")
+    first = f"The replica worker 2 exited with a non-zero status of {shown}. "
+    assert text.splitlines()[0] == first
+
+
 def test_a_long_traceback_loses_its_oldest_frames() -> None:
     short = shorten(TRACE + "ValueError: end")
 

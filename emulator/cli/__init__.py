@@ -1,5 +1,6 @@
 """The command line: ``cmle``, in the grammar of ``gcloud ai-platform``."""
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,9 @@ The data directory is --data-dir, else $CMLE_DATA_DIR, else ~/.local/share/cmle/
 NO_COLOR=1 switches colours off.
 """
 INTERRUPTED: Final = 130
+OF_THE_MACHINE: Final = frozenset(  # what a person can mend, and no fault of the program
+    {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+)
 
 
 class LazyGroup(click.Group):
@@ -102,6 +106,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader left; nothing more to say
+        code = 1
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        _report(
+            OperatorError(
+                f"{error.filename or 'A file'}: {error.strerror}. The emulator's own folders "
+                "are chosen with --data-dir and --cache-dir; `cmle doctor` looks at them."
+            )
+        )
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emulator.cli import COMMANDS
+from emulator.datadir import DataDir
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cmle
@@ -39,6 +40,22 @@ def test_no_emulator_is_one_sentence(cmle: "Cmle", tmp_path: Path) -> None:
     assert result.err.startswith("ERROR: No emulator runs on ")
     assert "cmle serve" in result.err
     assert "Traceback" not in result.err
+
+
+def test_a_folder_that_cannot_be_used_is_one_sentence(
+    cmle: "Cmle", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PATH", "")  # no fake-gcs-server to be found
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("GOBIN", raising=False)
+    folders = ["--data-dir", tmp_path / "d", "--cache-dir", tmp_path / "file" / "cache"]
+    result = cmle("serve", "--port", "0", *folders)
+    assert result.code == 1
+    assert f"{tmp_path}/file/cache" in result.err
+    assert "Not a directory" in result.err
+    assert "Traceback" not in result.err
+    assert DataDir(tmp_path / "d").owner() is None
 
 
 @pytest.mark.usefixtures("data_dir")
