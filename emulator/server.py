@@ -154,6 +154,9 @@ async def _running(
             isolation=isolation,
         )
         data.publish(endpoint)
+        keeper.when_restarted(
+            lambda ready: data.publish(msgspec.structs.replace(endpoint, gateway_pid=ready.pid))
+        )
         yield endpoint
 
 

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,6 +98,20 @@ def test_an_unknown_host_is_refused_with_a_sentence(cmle_engine: Emulator) -> No
     assert "example.com" in text
     assert "--allow-host" in text
     connection.close()
+
+
+def test_the_card_names_the_gateway_that_runs(tmp_path: Path) -> None:
+    with Emulator(tmp_path / "d") as emulator, emulator.client() as client:
+        for _ in range(2):  # the second time perhaps before the first successor has all
+            card = DataDir(tmp_path / "d").endpoint()
+            assert card is not None
+            os.kill(card.gateway_pid, signal.SIGKILL)
+            deadline = time.monotonic() + 20
+            while (found := DataDir(tmp_path / "d").endpoint()) == card:
+                assert time.monotonic() < deadline, "no successor"
+            assert found is not None
+            assert Path(f"/proc/{found.gateway_pid}").exists()
+        assert client.jobs() == []
 
 
 def test_a_second_emulator_on_one_folder_is_refused(cmle_engine: Emulator) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ class Keeper:
         self._listeners: list[tuple[socket.socket, Identity]] = []
         self._controls: list[socket.socket] = []
         self._closing = False
+        self._restarted: Callable[[Ready], None] = lambda _: None
         self.ready = Ready(0, 0)
         self.restarts = 0
 
@@ -63,6 +64,10 @@ class Keeper:
         """Hand a listening socket to the gateway, now and after each restart of it."""
         self._listeners.append((listener, identity))
         await self._hand_over(listener, identity)
+
+    def when_restarted(self, call: Callable[[Ready], None]) -> None:
+        """Have the successor of a gateway that died announced."""
+        self._restarted = call
 
     async def status(self) -> dict[str, Any]:
         """Ask the running gateway for its state."""
@@ -120,9 +125,11 @@ class Keeper:
                 try:
                     await self._start()
                     break
-                except OperatorError as error:
+                except (OperatorError, OSError) as error:  # it may die before it has all
                     log.error("%s Trying again.", error)  # noqa: TRY400 a sentence, no trace
+                    await self._end_process()
                     await asyncio.sleep(1)
+            self._restarted(self.ready)
 
     async def _hand_over(self, listener: socket.socket, identity: Identity) -> None:
         control = await self._connect()
