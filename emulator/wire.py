@@ -130,6 +130,8 @@ def _encoded(value: int) -> bytes:
 
 def _varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     """Read a variable-length integer: its value modulo 2**64 and the position after it."""
+    if position < end and (byte := buffer[position]) < _CONTINUES:  # most are this short
+        return byte, position + 1
     value = shift = 0
     for at in range(position, min(end, position + _MAX_VARINT_BYTES)):
         byte = buffer[at]
