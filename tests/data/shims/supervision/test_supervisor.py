@@ -164,7 +164,8 @@ DRIVER = """
         return json.loads(control.makefile().readline())
 
     spec = {"site_id": "s", "grace_s": 30, "instance": name, "socket": name,
-            "lock": folder + "/lock", "authority": folder + "/bundle", "hosts": ["h.googleapis.com"]}
+            "lock": folder + "/lock", "authority": folder + "/bundle",
+        "hosts": ["h.googleapis.com"]}
     json.dump(spec, open(folder + "/spec.json", "w"))
     supervision = shims + "/supervision/"
     subprocess.run([sys.executable, "-I", "-S", supervision + "supervisor.py", folder], check=True)
