@@ -106,7 +106,7 @@ def _environments(cache_dir: Path) -> Finding:
             continue
         made.append(f"TensorFlow {done.tensorflow} on Python {done.python}")
     if made:
-        return Finding("runtimes", "ok", "; ".join(made))
+        return Finding("runtimes", "ok", "; ".join(dict.fromkeys(made)))
     advice = "The first job makes one (1-3 minutes, a package index); `cmle runtimes build` too."
     return Finding("runtimes", "limited", "no environment has been made yet", advice)
 
