@@ -1,6 +1,7 @@
 """What this machine can and cannot do, found out by looking and trying."""
 
 import asyncio
+import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -112,7 +113,12 @@ def _environments(cache_dir: Path) -> Finding:
 
 
 def _disk(name: str, path: Path) -> Finding:
-    place = next(parent for parent in (path, *path.parents) if parent.exists())
+    place = path.absolute()
+    while not os.path.exists(place):  # noqa: PTH110 - Path.exists raises where it may not look
+        place = place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        advice = "Make it writable, or choose another with --data-dir or --cache-dir."
+        return Finding(name, "missing", f"{path}: {place} cannot be written", advice)
     free = shutil.disk_usage(place).free
     text = f"{free / (1 << 30):.1f} GiB free for {path}"
     if free >= NEEDED_BYTES:

@@ -34,3 +34,11 @@ def test_environments_are_named(tmp_path: Path) -> None:
 def test_isolation_is_tried(tmp_path: Path) -> None:
     found = by_name(tmp_path, tmp_path, dict(os.environ))["isolation"]
     assert found.level == "ok" or found.advice
+
+
+def test_a_folder_that_cannot_be_written_stops_the_emulator(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = by_name(tmp_path / "file" / "data", tmp_path, dict(os.environ))
+    assert found["data directory"].level == "missing"
+    assert str(tmp_path / "file") in found["data directory"].text
+    assert found["cache"].level != "missing"
