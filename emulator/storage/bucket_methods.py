@@ -30,6 +30,7 @@ _FIXED: Final = frozenset(
         "updated",
     }
 )
+_UPPER: Final = frozenset({"location", "storageClass"})
 _LABEL: Final = re.compile(r"[\w-]{0,63}")
 
 
@@ -175,8 +176,10 @@ def _merged(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
             after[name] = grants.given(value, name)
         elif name == "iamConfiguration" and isinstance(value, dict):
             after[name] = _access_configuration(before.get(name, {}), value)
+        elif name in _UPPER and isinstance(value, str):
+            after[name] = value.upper()
         else:
-            after[name] = value.upper() if name == "location" and isinstance(value, str) else value
+            after[name] = value
     if not after.get("labels", True):
         del after["labels"]
     return after

@@ -12,12 +12,14 @@ def create(client: httpx.Client, name: str, project: str = PROJECT, **body: Any)
 
 
 def test_a_bucket_as_the_service_shows_it(client: httpx.Client) -> None:
-    made = create(client, "shown-bucket", location="europe-west1", labels={"team": "a"}).json()
+    given = {"location": "europe-west1", "storageClass": "nearline", "labels": {"team": "a"}}
+    made = create(client, "shown-bucket", **given).json()
     shown = client.get("/storage/v1/b/shown-bucket").json()
 
     assert shown == made
     assert (shown["kind"], shown["id"]) == ("storage#bucket", "shown-bucket")
     assert (shown["location"], shown["locationType"]) == ("EUROPE-WEST1", "region")
+    assert shown["storageClass"] == "NEARLINE"
     assert shown["labels"] == {"team": "a"}
     assert shown["projectNumber"] == str(number_of(PROJECT))
     assert shown["metageneration"] == "1"
