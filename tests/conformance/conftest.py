@@ -1,15 +1,13 @@
 """What conformance tests share: a small model, exported by the runtime that serves it."""
 
-import asyncio
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from emulator.package_index import PackageIndex
-from emulator.runtimes import Runtimes
-from emulator.server import default_cache_dir
+from emulator.runtimes import Runtime
 
 EXPORT = """
 import sys
@@ -26,13 +24,11 @@ tf.saved_model.save(model, sys.argv[1], signatures=model.__call__)
 
 
 @pytest.fixture(scope="session")
-def half_plus_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def half_plus_two(
+    tmp_path_factory: pytest.TempPathFactory, made_runtime: Callable[[str], Runtime]
+) -> Path:
     """A SavedModel folder: ``x`` → ``y = x / 2 + 2``, a scalar an instance."""
-    environment = dict(os.environ)
-    runtimes = Runtimes(
-        default_cache_dir(), index=PackageIndex.of_user(environment), environment=environment
-    )
-    runtime = asyncio.run(runtimes.ensure("2.11", "3.7"))
+    runtime = made_runtime("2.11")
     folder = tmp_path_factory.mktemp("models") / "half_plus_two"
     subprocess.run(
         [runtime.python, "-c", EXPORT, str(folder)],
