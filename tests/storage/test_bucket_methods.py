@@ -12,8 +12,8 @@ def create(client: httpx.Client, name: str, project: str = PROJECT, **body: Any)
 
 
 def test_a_bucket_as_the_service_shows_it(client: httpx.Client) -> None:
-    given = {"location": "europe-west1", "storageClass": "nearline", "labels": {"team": "a"}}
-    made = create(client, "shown-bucket", **given).json()
+    given: dict[str, Any] = {"location": "europe-west1", "storageClass": "nearline"}
+    made = create(client, "shown-bucket", labels={"team": "a"}, **given).json()
     shown = client.get("/storage/v1/b/shown-bucket").json()
 
     assert shown == made
