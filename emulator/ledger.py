@@ -96,7 +96,8 @@ class Ledger:
             return
         now = self.now()
         hours = (now - (job.start_time or now)).total_seconds() / 3600
-        output = TrainingOutput(consumed_ml_units=round(hours * ML_UNITS_PER_HOUR, 2))
+        units = round(hours * ML_UNITS_PER_HOUR, 2)
+        output = TrainingOutput(consumed_ml_units=units) if units else TrainingOutput()
         self.move(name, state, end_time=now, error_message=error, training_output=output)
 
     def fail(self, name: str, end: Exit) -> None:

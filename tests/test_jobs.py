@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from emulator.cluster import Exit
@@ -126,6 +127,7 @@ def test_a_job_succeeds_and_its_log_tells_the_way(tmp_path: Path) -> None:
 
             assert (ended.state, ended.error_message) == ("SUCCEEDED", "")
             assert ended.start_time is not None
+            assert b"consumedMLUnits" not in msgspec.json.encode(ended)  # 0.0: a default
             told = here.messages("prints")
             assert told.index("Job prints is queued.") < told.index("Prepared.")
             assert told.index("Running module prints.") < told.index("hello")
