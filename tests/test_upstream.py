@@ -22,9 +22,11 @@ async def serving(serve: Serve) -> AsyncIterator[tuple[str, int]]:
     """A server whose connections run ``serve`` and are closed after it."""
 
     async def guarded(reader: Reader, writer: Writer) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        with (
+            contextlib.closing(writer),
+            contextlib.suppress(asyncio.IncompleteReadError, ConnectionError),
+        ):
             await serve(reader, writer)
-        writer.close()
 
     server = await asyncio.start_server(guarded, "127.0.0.1", 0, limit=1 << 20)
     async with server:
@@ -38,7 +40,7 @@ async def head(reader: Reader) -> bytes:
 
 async def chunks(reader: Reader) -> list[bytes]:
     found = []
-    while size := int(await reader.readline(), 16):
+    while size := int(await reader.readuntil(b"\r\n"), 16):
         found.append(await reader.readexactly(size))
         await reader.readline()
     await reader.readline()

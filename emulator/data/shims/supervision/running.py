@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import struct
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -57,12 +59,16 @@ class Running:
         self._reaped = False
         self._started: Callable[[], None] | None = None
         self._root = f"{folder}/root"
+        self._temporary = ""
         self._start()
 
     def _start(self) -> None:
         replica = self._replica
         with contextlib.ExitStack() as undo:
             os.makedirs(self._root, 0o700, exist_ok=True)
+            if replica["isolation"] == "none" and "TMPDIR" not in replica["env"]:
+                self._temporary = tempfile.mkdtemp(prefix="cmle-")  # short: sockets go there
+                undo.callback(shutil.rmtree, self._temporary, ignore_errors=True)
             self._writer = Writer(f"{self._folder}/lines.jsonl")
             undo.callback(self._writer.close)
             self._records = Records(self._writer)
@@ -164,6 +170,8 @@ class Running:
         }
         if served:
             added["CMLE_LISTEN_FDS"] = str(served)
+        if self._temporary:
+            added["TMPDIR"] = self._temporary
         port = 80
         if self._replica.get("network") and self._replica["isolation"] == "none":
             listener = sandbox.listen(("127.0.0.1", 0))
@@ -240,6 +248,8 @@ class Running:
         too_large = self._memory.close() if self._memory else False
         with contextlib.suppress(OSError):
             os.rmdir(self._root)
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
         status = signal.SIGKILL if self._status is None else self._status
         code = os.waitstatus_to_exitcode(status)
         failed = bool(self._failure)

@@ -118,6 +118,15 @@ def test_sigterm_ends_all_in_order(site: Site) -> None:
     assert json.loads(site.end.read_text())["reason"] == "stopped"
 
 
+def test_what_a_plain_process_leaves_in_its_temporary_folder_is_removed(site: Site) -> None:
+    site.begin()
+    site.start('touch "$TMPDIR/left"; echo "$TMPDIR" > place')
+    assert site.ask(wait="r")["code"] == 0
+    place = Path((site.folder / "place").read_text().strip())
+    assert place != Path(tempfile.gettempdir())
+    until(lambda: not place.exists())
+
+
 def test_an_end_is_kept_until_there_is_room(site: Site) -> None:
     """A limit on the size of files stands for the full disk; it is lifted from outside."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
