@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -31,11 +32,15 @@ _CONFLICT: Final = 409
 
 
 class FakeGcs:
-    """fake-gcs-server on a free port of the loopback, its files below ``root``."""
+    """fake-gcs-server on a free port of the loopback, its files below ``root``.
+
+    What it has not finished writing stands beside ``root`` and is removed at each start.
+    """
 
     def __init__(self, program: Path, root: Path, log: logging.Logger) -> None:
         self._program = program
         self._root = root
+        self._unfinished = root.with_name(f"{root.name}.part")
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._upstream: Upstream | None = None
@@ -93,13 +98,16 @@ class FakeGcs:
     async def _start(self) -> "asyncio.Task[None]":
         """Start it and wait until it answers; answers the task that reads its output."""
         port = _free_port()
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        with contextlib.suppress(OSError):  # a full disk: it then writes beside the object
+            self._unfinished.mkdir(mode=0o700, exist_ok=True)
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._arguments(port),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env=_ENVIRONMENT,
+                env={**_ENVIRONMENT, "TMPDIR": str(self._unfinished)},
                 preexec_fn=_death_follows(os.getpid()),
                 start_new_session=True,  # a terminal's Ctrl-C is the emulator's to handle
             )

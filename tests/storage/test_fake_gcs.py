@@ -54,6 +54,24 @@ def test_runs_for_the_time_of_the_block(tmp_path: Path, fake_gcs_server: Path) -
     assert not is_alive(asyncio.run(main()))
 
 
+def test_what_it_has_not_finished_stands_beside_its_files(
+    tmp_path: Path, fake_gcs_server: Path
+) -> None:
+    root = tmp_path / "blobs"
+    root.mkdir()
+
+    async def main() -> None:
+        server = FakeGcs(fake_gcs_server, root, LOG)
+        async with server.running():
+            environment = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
+            assert f"TMPDIR={tmp_path}/blobs.part".encode() in environment
+            (tmp_path / "blobs.part" / "half").write_bytes(b"x")  # as a kill leaves it
+        async with server.running():
+            assert not (tmp_path / "blobs.part" / "half").exists()
+
+    asyncio.run(main())
+
+
 def test_dies_with_the_process_that_started_it(tmp_path: Path, fake_gcs_server: Path) -> None:
     async def main() -> None:
         parent = await asyncio.create_subprocess_exec(
