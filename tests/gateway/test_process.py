@@ -1,8 +1,9 @@
 import contextlib
+import functools
 import json
+import logging
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,14 +16,9 @@ import pytest
 
 from emulator.datadir import DataDir
 from emulator.gateway.process import main
+from emulator.server import default_cache_dir
+from emulator.storage.binary import find_or_obtain
 from tests.gateway.conftest import DEADLINE_S, read_all, read_answer, until
-
-FOUND = shutil.which("fake-gcs-server") or str(Path.home() / "go/bin/fake-gcs-server")
-FAKE_GCS_SERVER = Path(FOUND)
-pytestmark = pytest.mark.skipif(
-    not FAKE_GCS_SERVER.is_file(), reason="fake-gcs-server is not on this machine"
-)
-
 
 HOLDER = """
 import pathlib, sys
@@ -33,9 +29,14 @@ sys.stdin.read()
 """
 
 
+@functools.cache
+def fake_gcs_server() -> Path:
+    return find_or_obtain(None, default_cache_dir(), lambda _: None)
+
+
 def command(root: Path, *more: str) -> list[str]:
     program = [sys.executable, "-P", "-m", "emulator.gateway.process"]
-    found = ["--data-dir", str(root), "--fake-gcs-server", str(FAKE_GCS_SERVER)]
+    found = ["--data-dir", str(root), "--fake-gcs-server", str(fake_gcs_server())]
     return [*program, *found, *more]
 
 
@@ -177,11 +178,22 @@ def test_a_port_in_use_ends_it_with_a_sentence(
     assert f"Port {port} of 127.0.0.1 is in use" in capfd.readouterr().err
 
 
+@pytest.fixture
+def kept_logging() -> Iterator[None]:
+    """The gateway's own process may set up logging for all; this one must not keep that."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("kept_logging")
 def test_a_folder_that_is_no_data_directory_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(
-        ["--data-dir", str(tmp_path), "--port", "0", "--fake-gcs-server", str(FAKE_GCS_SERVER)]
+        ["--data-dir", str(tmp_path), "--port", "0", "--fake-gcs-server", str(fake_gcs_server())]
     )
 
     assert code == 1

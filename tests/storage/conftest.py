@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from emulator.identity import Identity
+from emulator.server import default_cache_dir
 from emulator.storage import Door, open_storage
 from emulator.storage.binary import find_or_obtain
 
@@ -79,8 +80,7 @@ class Service:
 
 @pytest.fixture(scope="session")
 def fake_gcs_server() -> Path:
-    cache = Path("~/.cache/cmle").expanduser()
-    return find_or_obtain(None, cache, lambda _: None)
+    return find_or_obtain(None, default_cache_dir(), lambda _: None)
 
 
 @pytest.fixture(scope="session")
