@@ -110,6 +110,7 @@ class Running:
             names=self._site["hosts"],
             bundle=bundle if bundle and os.path.exists(bundle) else None,
             cgroup=self._memory.cgroup if self._memory else None,
+            temporary=self._temporary,
         )
 
     def _trusted(self) -> str:
@@ -248,8 +249,6 @@ class Running:
         too_large = self._memory.close() if self._memory else False
         with contextlib.suppress(OSError):
             os.rmdir(self._root)
-        if self._temporary:
-            shutil.rmtree(self._temporary, ignore_errors=True)
         status = signal.SIGKILL if self._status is None else self._status
         code = os.waitstatus_to_exitcode(status)
         failed = bool(self._failure)

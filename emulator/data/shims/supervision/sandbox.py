@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -36,7 +37,8 @@ _NAMESPACES = (
 class Plan:
     """What is to be started: the replica's description, and what the supervisor adds.
 
-    ``files`` become the descriptors 1, 2, 3 …; ``root`` is an empty folder.
+    ``files`` become the descriptors 1, 2, 3 …; ``root`` is an empty folder. The folder
+    ``temporary`` goes with the process, even if its supervisor is gone by then.
     """
 
     def __init__(self, replica: dict, *, env: dict, files: list, root: str, **extra) -> None:
@@ -49,6 +51,7 @@ class Plan:
         self.names: list = extra.get("names", [])
         self.bundle: str | None = extra.get("bundle")
         self.cgroup: str | None = extra.get("cgroup")
+        self.temporary: str | None = extra.get("temporary")
 
     @property
     def cwd(self) -> str:
@@ -74,6 +77,8 @@ def start(plan: Plan) -> tuple[int, socket.socket]:
     except BaseException as error:
         _tell(theirs, failed=_words(error))
     finally:
+        if plan.temporary:
+            shutil.rmtree(plan.temporary, ignore_errors=True)
         os._exit(0)
 
 

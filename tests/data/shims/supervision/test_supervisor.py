@@ -118,12 +118,18 @@ def test_sigterm_ends_all_in_order(site: Site) -> None:
     assert json.loads(site.end.read_text())["reason"] == "stopped"
 
 
-def test_what_a_plain_process_leaves_in_its_temporary_folder_is_removed(site: Site) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_temporary_folder_of_a_plain_process_goes_with_it(site: Site, *, killed: bool) -> None:
     site.begin()
-    site.start('touch "$TMPDIR/left"; echo "$TMPDIR" > place')
-    assert site.ask(wait="r")["code"] == 0
+    site.start('touch "$TMPDIR/left"; echo "$TMPDIR" > place; exec sleep 614.7')
+    until(lambda: (site.folder / "place").exists() and (site.folder / "place").read_text() != "")
     place = Path((site.folder / "place").read_text().strip())
     assert place != Path(tempfile.gettempdir())
+    assert (place / "left").exists()
+    if killed:
+        os.kill(site.ask(status=True)["pid"], signal.SIGKILL)
+    else:
+        site.ask(stop={"names": None, "grace_s": 5})
     until(lambda: not place.exists())
 
 
