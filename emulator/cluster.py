@@ -1,16 +1,24 @@
 """What runs where, as plain values: replicas, their place, their lines and their ends."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from emulator.identity import Identity
 
-Isolation = Literal["namespaces", "none"]
+Isolation = Literal["container", "namespaces", "none"]
+
+WORK_TARGET: Final = "/user_dir"  # where the managed image runs a module
+PORT: Final = 2222  # of every replica of a cluster (service reference §4.4)
 
 
 class Bind(msgspec.Struct, frozen=True):
-    """A folder or file of this machine, seen inside a replica at ``target``."""
+    """A folder or file seen inside a replica at ``target``.
+
+    ``source`` is a path of this machine, or what the runner's own preparation answered
+    (``volume:NAME`` of a container engine). A runner that shares no files with this machine
+    copies a read-only path in, and refuses a writable one.
+    """
 
     source: str
     target: str
@@ -30,33 +38,48 @@ class Network(msgspec.Struct, frozen=True):
 
 
 class Replica(msgspec.Struct, frozen=True):
-    """One process of a site. ``work_dir`` is its writable working directory.
+    """One process of a site.
 
+    ``work_dir`` is its writable working directory, a folder of this machine; if empty, the
+    runner makes one that goes with the site, seen at WORK_TARGET where it can be.
     ``listen`` names sockets (without the leading NUL) that exist outside before the
-    process starts and are inherited as file descriptors 3, 4, …
-    ``task`` is the log label (``master-replica-0``), ``name`` the key within the site.
+    process starts and are inherited as file descriptors 3, 4, …; see ``Runner.reach``.
+    ``task`` is the log label (``master-replica-0``), ``name`` the key within the site:
+    a replica that is started again gets another name and keeps its ``hostname``.
+    ``hostname`` is one of the site's hosts, where it is part of a cluster.
+    ``image`` is the container image that it runs in; an empty ``argv`` runs the image's own
+    program. ``cpus`` and ``memory_bytes`` limit it; ``gpus`` are real devices.
+    ``preload`` names modules that the process may find imported already: a hint.
     """
 
     name: str
     task: str
     argv: tuple[str, ...]
     env: dict[str, str]
-    work_dir: str
+    work_dir: str = ""
     binds: tuple[Bind, ...] = ()
     isolation: Isolation = "namespaces"
     network: Network | None = None
     listen: tuple[str, ...] = ()
     memory_bytes: int | None = None
+    cpus: float | None = None
+    gpus: int = 0
+    hostname: str = ""
+    image: str = ""
+    preload: tuple[str, ...] = ()
 
 
 class SiteSpec(msgspec.Struct, frozen=True):
-    """A job attempt's place (or a server's, or an installation's): one supervisor owns it.
+    """A job attempt's place (or a server's, or an installation's): one owner ends it.
 
     ``grace_s`` is how long it outlives a killed emulator; None takes the runner's own.
+    ``hosts`` are the host names of its replicas, if they are to reach each other.
     """
 
     site_id: str
     grace_s: float | None = None
+    hosts: tuple[str, ...] = ()
+    isolation: Isolation = "namespaces"
 
 
 class Ref(msgspec.Struct, frozen=True):

@@ -143,13 +143,12 @@ class Course:
         job, private = self._ledger.load(self._name)
         spec = job.training_input or TrainingInput()
         site_id = _site_id(self._name, private.restarts)
-        ref = Ref("process", site_id, MASTER.label, MASTER.label)
+        ref = Ref(self._grounds.runner.name, site_id, MASTER.label, MASTER.label)
         self._ledger.save(self._name, job, msgspec.structs.replace(private, ref=ref))
         project = self._ledger.projects.get(private.project_id)
         place = Place(
             name=MASTER.label,
             task=MASTER,
-            work_dir=str(self._grounds.sites / site_id / "user_dir"),
             isolation=self._grounds.isolation,
             project_id=project.project_id,
             project_number=project.project_number,
@@ -160,8 +159,7 @@ class Course:
         report(f"Isolation of this replica: {self._grounds.isolation}.")
         report(f"Running module {spec.python_module}.")
         report(f"Running command: {command_line(spec)}")
-        Path(place.work_dir).mkdir(parents=True, exist_ok=True)
-        site = await self._grounds.runner.open(SiteSpec(site_id))
+        site = await self._grounds.runner.open(SiteSpec(site_id, isolation=self._grounds.isolation))
         return await site.start(training_replica(job, prepared, place))
 
     async def _attend(self, ref: Ref) -> Exit:

@@ -82,6 +82,7 @@ class Preparation:
         seen = staged.seen(self._isolation)
         return Prepared(
             python=runtime.python,
+            image=runtime.image,
             binds=(*runtime.binds, Bind(str(CAPTURE), str(CAPTURE)), *seen.binds),
             site_packages=seen.site_packages,
             python_path=(str(CAPTURE),),

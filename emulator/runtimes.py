@@ -82,7 +82,7 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """A runtime version that can be run.
+    """A runtime version that can be run, in this machine's own files or in an image.
 
     ``version`` and ``python_version`` are what was asked for, ``actual_python`` and
     ``tensorflow`` what it is; they differ only with a ``warning``, which belongs in the
@@ -99,6 +99,7 @@ class Runtime(msgspec.Struct, frozen=True):
     index_hosts: tuple[str, ...] = ()
     variables: dict[str, str] = {}
     warning: str = ""
+    image: str = ""
 
     @property
     def python(self) -> str:
@@ -112,6 +113,8 @@ class Runtime(msgspec.Struct, frozen=True):
     @property
     def binds(self) -> tuple[Bind, ...]:
         """What a sandbox must show for it, read-only and where it is."""
+        if self.image:
+            return ()
         return tuple(Bind(path, path) for path in (*self.prefixes, self.env_dir))
 
 

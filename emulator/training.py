@@ -11,17 +11,18 @@ from emulator.identity import Identity, Kind
 from emulator.resources import Job, TrainingInput
 from emulator.tf_config import LOCAL_ADDRESS, Task, user_args, variables
 
-WORK_TARGET: Final = "/user_dir"  # where the managed image runs a module
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Prepared(msgspec.Struct, frozen=True):
     """What a job runs with: an interpreter, and the folders that its packages are in.
 
-    ``binds`` are the read-only folders that a replica needs to see for them.
+    ``binds`` are the read-only folders that a replica needs to see for them, ``image`` the
+    container image that has the interpreter, where the runner runs images.
     """
 
     python: str
+    image: str = ""
     binds: tuple[Bind, ...] = ()
     site_packages: tuple[str, ...] = ()
     python_path: tuple[str, ...] = ()
@@ -34,7 +35,6 @@ class Place(msgspec.Struct, frozen=True):
 
     name: str
     task: Task
-    work_dir: str
     isolation: Isolation
     project_id: str
     project_number: int
@@ -102,8 +102,8 @@ def training_replica(job: Job, prepared: Prepared, place: Place) -> Replica:
         task=place.task.label,
         argv=(prepared.python, "-m", spec.python_module, *argv),
         env=env,
-        work_dir=place.work_dir,
-        binds=(*prepared.binds, Bind(place.work_dir, WORK_TARGET, writable=True)),
+        image=prepared.image,
+        binds=prepared.binds,
         isolation=place.isolation,
         network=Network(
             Identity(Kind.JOB, place.project_id, job.job_id, email), allow_hosts=place.allow_hosts

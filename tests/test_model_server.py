@@ -7,7 +7,7 @@ import pytest
 from emulator.cluster import Exit, Line, Ref, SiteSpec
 from emulator.deployment import socket_name
 from emulator.model_server import LOAD_FAILED, ModelServer
-from emulator.runners import Site
+from emulator.runners import Abilities, Site
 from emulator.upstream import Broken, Unreachable
 
 REF = Ref("told", "site", "server", "server")
@@ -15,6 +15,9 @@ REF = Ref("told", "site", "server", "server")
 
 class Told:
     """A runner whose process prints ``lines`` and ends as it is told."""
+
+    name = "told"
+    abilities = Abilities()
 
     def __init__(self, *lines: str) -> None:
         self.lines = lines
@@ -37,6 +40,9 @@ class Told:
 
     async def close(self, site_id: str) -> None:
         raise NotImplementedError(site_id)
+
+    async def reach(self, ref: Ref, listen: str) -> str:
+        raise NotImplementedError(ref, listen)
 
     async def sweep(self, known: Collection[str]) -> list[str]:
         raise NotImplementedError(known)

@@ -23,7 +23,7 @@ PREPARED = Prepared(
     python_path=("/shims",),
     programs=("/staged/bin", "/env/bin"),
 )
-PLACE = Place("master-replica-0", Task(), "/sites/a/user_dir", "namespaces", "p", 42)
+PLACE = Place("master-replica-0", Task(), "namespaces", "p", 42)
 
 
 def test_the_replica_runs_the_module_as_the_service_does() -> None:
@@ -42,7 +42,7 @@ def test_the_replica_runs_the_module_as_the_service_does() -> None:
     assert replica.env["CMLE_SITE_PACKAGES"] == "/staged/lib/python3.7/site-packages"
     assert replica.env["CLOUD_ML_JOB_ID"] == "j"
     assert json.loads(replica.env["TF_CONFIG"])["job"]["python_module"] == "trainer.task"
-    assert replica.binds[-1] == Bind("/sites/a/user_dir", "/user_dir", writable=True)
+    assert replica.work_dir == ""  # the runner makes one
     assert replica.network is not None
     assert replica.network.identity == Identity(
         Kind.JOB, "p", "j", "42-compute@developer.gserviceaccount.com"

@@ -4,14 +4,36 @@ What must survive a restart of the emulator is a plain stored value (``Ref``); e
 else is found again from it.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
+
+import msgspec
 
 from emulator.cluster import Exit, Line, Ref, Replica, SiteSpec
 
 
+class Abilities(msgspec.Struct, frozen=True):
+    """What a runner can do on this machine: run container images, give real GPUs.
+
+    ``cpus`` and ``memory_bytes`` are the machine's own, for limits to be fitted to.
+    """
+
+    images: bool = False
+    gpus: int = 0
+    cpus: int = 1
+    memory_bytes: int = 0
+
+
 class Site(Protocol):
     """A job attempt's place; its replicas live and end together."""
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """``host:port`` for each host of the SiteSpec: what TF_CONFIG is to hold.
+
+        Known before anything starts, and the same when the site is found again.
+        """
+        ...
 
     async def start(self, replica: Replica) -> Ref:
         """Start one process; answer once its program runs, or could not (see ``wait``)."""
@@ -20,6 +42,14 @@ class Site(Protocol):
 
 class Runner(Protocol):
     """What every module in this package offers."""
+
+    @property
+    def name(self) -> str:
+        """The ``runner`` of the refs that it answers."""
+        ...
+
+    @property
+    def abilities(self) -> Abilities: ...
 
     async def open(self, spec: SiteSpec) -> Site:
         """Make the place, or find it again if it exists."""
@@ -39,6 +69,13 @@ class Runner(Protocol):
 
     async def close(self, site_id: str) -> None:
         """End the place and what still runs in it; lines and ends stay readable. Idempotent."""
+        ...
+
+    async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
+        """Where a socket of ``Replica.listen`` is connected to from here.
+
+        An abstract socket (with its leading NUL), or host and port; the replica has started.
+        """
         ...
 
     async def sweep(self, known: Collection[str]) -> list[str]:

@@ -9,16 +9,17 @@ import shutil
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from emulator import catalog, shipped
-from emulator.cluster import Exit, Line, Ref, Replica, SiteSpec
+from emulator.cluster import WORK_TARGET, Bind, Exit, Line, Ref, Replica, SiteSpec
 from emulator.errors import OperatorError
 from emulator.hosts import google_hosts
+from emulator.runners import Abilities
 from emulator.runners.interpreter import see_interpreter
 from emulator.runners.tail import Tail
 from emulator.runners.variables import with_variables
@@ -46,8 +47,14 @@ class ProcessSite:
         self._runner = runner
         self._site_id = site_id
 
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """See ``Site.addresses``."""
+        return {}
+
     async def start(self, replica: Replica) -> Ref:
         """See ``Site.start``. The working directory is made if it is missing."""
+        replica = self._with_work_dir(replica)
         Path(replica.work_dir).mkdir(parents=True, exist_ok=True)
         described = with_variables(see_interpreter(replica), self._runner.bundle)
         try:
@@ -62,6 +69,13 @@ class ProcessSite:
                 f"{answer['error']}. See {self._runner.folder(self._site_id)}/supervisor.log."
             )
         return Ref(NAME, self._site_id, replica.name, replica.task)
+
+    def _with_work_dir(self, replica: Replica) -> Replica:
+        if replica.work_dir:
+            return replica
+        folder = str(self._runner.folder(self._site_id) / "work" / replica.name)
+        binds = (*replica.binds, Bind(folder, WORK_TARGET, writable=True))
+        return msgspec.structs.replace(replica, work_dir=folder, binds=binds)
 
 
 class ProcessRunner:
@@ -80,6 +94,15 @@ class ProcessRunner:
         self._python = python
         self._grace_s = grace_s
         self.bundle = self._data_dir / "authority" / "bundle.pem"
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def abilities(self) -> Abilities:
+        pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return Abilities(cpus=os.cpu_count() or 1, memory_bytes=pages)
 
     def folder(self, site_id: str) -> Path:
         return self._data_dir / "sites" / site_id
@@ -136,6 +159,11 @@ class ProcessRunner:
     async def close(self, site_id: str) -> None:
         """See ``Runner.close``."""
         await self._close(control_name(self._instance, site_id))
+
+    async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
+        """See ``Runner.reach``."""
+        del ref
+        return f"\0{listen}"
 
     async def sweep(self, known: Collection[str]) -> list[str]:
         """See ``Runner.sweep``."""
