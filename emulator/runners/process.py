@@ -43,20 +43,23 @@ def control_name(instance: str, site_id: str) -> str:
 class ProcessSite:
     """A site whose supervisor answers."""
 
-    def __init__(self, runner: "ProcessRunner", site_id: str) -> None:
+    def __init__(self, runner: "ProcessRunner", site_id: str, addresses: Mapping[str, str]) -> None:
         self._runner = runner
         self._site_id = site_id
+        self._addresses = addresses
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """See ``Site.addresses``."""
-        return {}
+        """See ``Site.addresses``: names in the site's own network, or ports of this machine."""
+        return self._addresses
 
     async def start(self, replica: Replica) -> Ref:
         """See ``Site.start``. The working directory is made if it is missing."""
         replica = self._with_work_dir(replica)
         Path(replica.work_dir).mkdir(parents=True, exist_ok=True)
-        described = with_variables(see_interpreter(replica), self._runner.bundle)
+        described = with_variables(
+            see_interpreter(replica), self._runner.bundle, tuple(self._addresses)
+        )
         try:
             answer = await self._runner.ask(
                 self._site_id, {"start": msgspec.to_builtins(described)}
@@ -114,7 +117,8 @@ class ProcessRunner:
             await self.ask(spec.site_id, {"status": True})
         except OSError:
             await self._spawn(spec, folder)
-        return ProcessSite(self, spec.site_id)
+        addresses: dict[str, str] = msgspec.json.decode((folder / "addresses.json").read_bytes())
+        return ProcessSite(self, spec.site_id, addresses)
 
     async def follow(self, ref: Ref, since: int) -> AsyncIterator[Line]:
         """See ``Runner.follow``."""
@@ -223,6 +227,8 @@ class ProcessRunner:
             "bundle": str(self.bundle),
             "authority": str(self.bundle.with_name("ca.pem")),
             "hosts": google_hosts(catalog.load().regions),
+            "replica_hosts": spec.hosts,
+            "isolation": spec.isolation,
         }
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -44,6 +44,11 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "new namespaces")
 
 
+def join(namespace: int, kind: int) -> None:
+    """Enter the namespace of that descriptor."""
+    _check(_libc.setns(namespace, kind), "enter a namespace")
+
+
 def map_user(inside_uid: int, inside_gid: int, uid: int, gid: int) -> None:
     """Be ``inside_uid`` in the user namespace that this process has just made."""
     _write("/proc/self/setgroups", "deny")
@@ -106,16 +111,22 @@ def set_hostname(name: str) -> None:
 
 def loopback_up(*, metadata: bool) -> None:
     """Bring lo up; with ``metadata``, the metadata server's address is on it too."""
+    bring_up("lo")
+    if metadata:
+        set_address("lo:0", METADATA_ADDRESS, "255.255.255.255")
+
+
+def bring_up(name: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        flags = struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING)
+        flags = struct.pack("16sH14x", name.encode(), _IFF_UP_RUNNING)
         fcntl.ioctl(control, _SIOCSIFFLAGS, flags)
-        if metadata:
-            for call, address in (
-                (_SIOCSIFADDR, METADATA_ADDRESS),
-                (_SIOCSIFNETMASK, "255.255.255.255"),
-            ):
-                place = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
-                fcntl.ioctl(control, call, struct.pack("16s16s", b"lo:0", place))
+
+
+def set_address(name: str, address: str, netmask: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for call, text in ((_SIOCSIFADDR, address), (_SIOCSIFNETMASK, netmask)):
+            place = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(text))
+            fcntl.ioctl(control, call, struct.pack("16s16s", name.encode(), place))
 
 
 def die_with_parent(number: int) -> None:

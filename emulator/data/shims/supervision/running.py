@@ -16,18 +16,39 @@ import sandbox
 from handover import Handover
 from lines import Records, Stream, Writer
 from memory import Memory
+from network import Network
+from ports import Ports
 
 _DRAIN_S = 2.0  # for pipes that someone outside still holds
 _WATCH_S = 0.2
 _PORT = "{gateway_port}"
+REPLICA_PORT = 2222
 
 
 class Site(dict):
-    """What the runner wrote into the site's spec.json."""
+    """What the runner wrote into the site's spec.json, and the way of its replicas to each other.
+
+    ``network`` is there where each host has a namespace, ``ports`` where they share the machine's.
+    """
+
+    network: Network | None = None
+    ports: Ports | None = None
 
     @property
     def gateway(self) -> str:
         return f"\0cmle-gateway-{self['instance']}"
+
+    def connect(self, known: dict[str, str]) -> dict[str, str]:
+        """Make ``host:port`` for each of the site's hosts; ``known`` is what an earlier call did."""
+        hosts = self.get("replica_hosts") or []
+        if not hosts:
+            return {}
+        if self["isolation"] == "namespaces":
+            self.network = Network(hosts)
+            return {host: f"{host}:{REPLICA_PORT}" for host in hosts}
+        wanted = {host: int(known[host].rpartition(":")[2]) for host in known}
+        self.ports = Ports(hosts, wanted)
+        return {host: f"localhost:{port}" for host, port in self.ports.numbers.items()}
 
 
 class Running:
@@ -111,7 +132,18 @@ class Running:
             bundle=bundle if bundle and os.path.exists(bundle) else None,
             cgroup=self._memory.cgroup if self._memory else None,
             temporary=self._temporary,
+            **self._neighbours(),
         )
+
+    def _neighbours(self) -> dict:
+        """Its place among the site's hosts, if it has one."""
+        host, network = self._replica.get("hostname"), self._site.network
+        if not host or host not in (self._site.get("replica_hosts") or ()):
+            return {}
+        if network is None:
+            self._site.ports.let_go(host)
+            return {}
+        return {"joins": (network.user, network.hosts[host]), "peers": network.addresses}
 
     def _trusted(self) -> str:
         """Our authority alone where nobody else can be reached.

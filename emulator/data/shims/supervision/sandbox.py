@@ -8,6 +8,7 @@ orphans. It tells the supervisor through a SOCK_SEQPACKET pair, one JSON object 
 all), and the end of the pair means K: nothing outlives the supervisor.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -28,6 +30,8 @@ PORTS = ("127.0.0.1", 443), ("127.0.0.1", 80)
 METADATA = (kernel.METADATA_ADDRESS, 80)
 BACKLOG = 512
 _MAX_FILES = 65536
+_BIND_DEADLINE_S = 5.0
+_BIND_RETRY_S = 0.01
 _NAMESPACES = (
     kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID
     | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
@@ -38,7 +42,8 @@ class Plan:
     """What is to be started: the replica's description, and what the supervisor adds.
 
     ``files`` become the descriptors 1, 2, 3 …; ``root`` is an empty folder. The folder
-    ``temporary`` goes with the process, even if its supervisor is gone by then.
+    ``temporary`` goes with the process, even if its supervisor is gone by then. ``joins`` are
+    the hub and the host's namespace of a site's network (descriptors), ``peers`` its addresses.
     """
 
     def __init__(self, replica: dict, *, env: dict, files: list, root: str, **extra) -> None:
@@ -51,6 +56,8 @@ class Plan:
         self.names: list = extra.get("names", [])
         self.bundle: str | None = extra.get("bundle")
         self.cgroup: str | None = extra.get("cgroup")
+        self.joins: tuple | None = extra.get("joins")
+        self.peers: dict = extra.get("peers", {})
         self.temporary: str | None = extra.get("temporary")
 
     @property
@@ -83,7 +90,7 @@ def start(plan: Plan) -> tuple[int, socket.socket]:
 
 
 def _minder(plan: Plan, control: socket.socket) -> None:
-    _forget_supervisor({control.fileno(), *plan.files})
+    _forget_supervisor({control.fileno(), *plan.files, *(plan.joins or ())})
     if plan.cgroup:
         with open(f"{plan.cgroup}/cgroup.procs", "w") as file:
             file.write(str(os.getpid()))
@@ -95,8 +102,13 @@ def _minder(plan: Plan, control: socket.socket) -> None:
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0:
         os.setgroups([])  # a user namespace of an ordinary user keeps them, mapped to nobody
-    kernel.unshare(_NAMESPACES)
-    kernel.map_user(0, 0, uid, gid)
+    if plan.joins:
+        _join(plan, control)
+        kernel.unshare(_NAMESPACES & ~kernel.CLONE_NEWNET)
+        kernel.map_user(0, 0, 0, 0)
+    else:
+        kernel.unshare(_NAMESPACES)
+        kernel.map_user(0, 0, uid, gid)
     pid = os.fork()
     if pid:
         control.close()
@@ -121,10 +133,18 @@ def _forget_supervisor(keep: set) -> None:
                 pass  # the listing's own descriptor
 
 
-def _furnish(plan: Plan, control: socket.socket) -> None:
-    os.umask(0)
-    hostname = plan.replica["name"].replace("_", "-").replace(".", "-")[:63]
-    kernel.set_hostname(hostname)
+def _join(plan: Plan, control: socket.socket) -> None:
+    """Enter the host's network, and leave its powers behind with the user namespace to come."""
+    hub, network = plan.joins
+    kernel.join(hub, kernel.CLONE_NEWUSER)
+    kernel.join(network, kernel.CLONE_NEWNET)
+    for number in plan.joins:
+        os.close(number)
+    _open_network(plan, control)
+
+
+def _open_network(plan: Plan, control: socket.socket) -> None:
+    """Bring the loopback up and hand its listeners to the supervisor."""
     network = plan.replica.get("network")
     google = bool(network) and network["scope"] == "google"
     kernel.loopback_up(metadata=google)
@@ -134,8 +154,20 @@ def _furnish(plan: Plan, control: socket.socket) -> None:
         socket.send_fds(control, [message], [listener.fileno() for listener in listeners])
         for listener in listeners:
             listener.close()
+
+
+def _furnish(plan: Plan, control: socket.socket) -> None:
+    os.umask(0)
+    name = plan.replica.get("hostname") or plan.replica["name"]
+    hostname = name.replace("_", "-").replace(".", "-")[:63]
+    kernel.set_hostname(hostname)
+    if not plan.joins:
+        _open_network(plan, control)
+    network = plan.replica.get("network")
+    google = bool(network) and network["scope"] == "google"
     root = Root(plan.root)
-    root.furnish(hostname=hostname, names=plan.names if google else [], bundle=plan.bundle)
+    names = {name: "127.0.0.1" for name in plan.names if google}
+    root.furnish(hostname=hostname, names={**names, **plan.peers}, bundle=plan.bundle)
     binds = [dict(bind) for bind in plan.replica.get("binds", ())]
     if plan.cwd == plan.replica["work_dir"]:
         binds.append({"source": plan.cwd, "target": plan.cwd, "writable": True})
@@ -147,7 +179,16 @@ def _furnish(plan: Plan, control: socket.socket) -> None:
 def listen(place: tuple) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(place)
+    give_up_at = time.monotonic() + _BIND_DEADLINE_S
+    while True:
+        try:
+            listener.bind(place)
+            break
+        except OSError as error:
+            # The gateway may still hold those of the replica that ran on this host before.
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(_BIND_RETRY_S)
     listener.listen(BACKLOG)
     return listener
 

@@ -55,6 +55,7 @@ class Supervisor:
         self._folder = folder
         with open(f"{folder}/spec.json") as file:
             self._site = Site(json.load(file))
+        _write_whole(f"{folder}/addresses.json", self._site.connect(_read(f"{folder}/addresses.json")))
         self._selector = selectors.DefaultSelector()
         self._replicas: dict[str, Running] = {}
         self._written: set[str] = set()
@@ -246,6 +247,14 @@ def _is_held(path: str) -> bool:
         return _FLOCK.unpack(fcntl.fcntl(handle, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK
     finally:
         os.close(handle)
+
+
+def _read(path: str) -> dict:
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _write_whole(path: str, content: dict) -> None:
