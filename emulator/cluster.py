@@ -48,8 +48,8 @@ class Replica(msgspec.Struct, frozen=True):
     a replica that is started again gets another name and keeps its ``hostname``.
     ``hostname`` is one of the site's hosts, where it is part of a cluster.
     ``image`` is the container image that it runs in; an empty ``argv`` runs the image's own
-    program (its ENTRYPOINT), with ``args`` in place of its CMD where there are any; otherwise
-    ``args`` come after ``argv``. ``cpus`` and ``memory_bytes`` limit it; ``gpus`` are real devices.
+    program (its ENTRYPOINT), with ``args``, if any, in place of its CMD. ``cpus`` and
+    ``memory_bytes`` limit it; ``gpus`` are real devices.
     ``preload`` names modules that the process may find imported already: a hint.
     """
 

@@ -184,7 +184,10 @@ def _own(replica: Replica, member: Member, spec: TrainingInput) -> Replica:
     """The user's own image: its program or theirs, ``$(NAME)`` replaced as Kubernetes does."""
     command = tuple(_expanded(text, replica.env) for text in member.command)
     args = tuple(_expanded(text, replica.env) for text in member.args)
-    return msgspec.structs.replace(replica, argv=command, args=(*args, *training_argv(spec)))
+    args = (*args, *training_argv(spec))
+    if command:
+        return msgspec.structs.replace(replica, argv=(*command, *args))
+    return msgspec.structs.replace(replica, args=args)
 
 
 def _expanded(text: str, env: dict[str, str]) -> str:
