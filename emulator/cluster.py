@@ -48,7 +48,8 @@ class Replica(msgspec.Struct, frozen=True):
     a replica that is started again gets another name and keeps its ``hostname``.
     ``hostname`` is one of the site's hosts, where it is part of a cluster.
     ``image`` is the container image that it runs in; an empty ``argv`` runs the image's own
-    program. ``cpus`` and ``memory_bytes`` limit it; ``gpus`` are real devices.
+    program (its ENTRYPOINT), with ``args``, if any, in place of its CMD. ``cpus`` and
+    ``memory_bytes`` limit it; ``gpus`` are real devices.
     ``preload`` names modules that the process may find imported already: a hint.
     """
 
@@ -66,6 +67,7 @@ class Replica(msgspec.Struct, frozen=True):
     gpus: int = 0
     hostname: str = ""
     image: str = ""
+    args: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
 
 

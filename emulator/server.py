@@ -14,17 +14,21 @@ from typing import Final, Literal
 import msgspec
 import uvicorn
 
+from emulator import catalog
+from emulator.accelerators import Policy as GpuPolicy
+from emulator.admission import Admission
 from emulator.api import application
 from emulator.api.services import Services
 from emulator.cluster import Isolation
-from emulator.course import Grounds
 from emulator.datadir import DataDir, Endpoint
 from emulator.environment import before
 from emulator.gateway.keeper import Keeper, gateway_arguments
+from emulator.grounds import Grounds, Terms
 from emulator.identity import Identity, Kind
 from emulator.isolation import choose
 from emulator.jobs import Jobs
 from emulator.ledger import Ledger
+from emulator.limits import Policy as LimitPolicy
 from emulator.logs import Logs
 from emulator.models import Models
 from emulator.objects import Objects
@@ -60,6 +64,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_dir: Path | None = None
     wheelhouse: Path | None = None
     grace_s: float = 30.0
+    limits: LimitPolicy = "scaled"
+    replica_scale: float = 1.0
+    gpu: GpuPolicy = "auto"
+    end_grace_s: float = 30.0
+    catalog: Path | None = None
     jobs_at_once: int = 0  # 0: as many as the machine has cores
 
 
@@ -223,10 +232,14 @@ def _assemble(settings: Settings, data: DataDir, isolation: Isolation) -> _Parts
         bundle=data.authority / "bundle.pem",
         downloads=data.root / "downloads",
     )
+    offered = catalog.load(settings.catalog)
+    grounds = Grounds(
+        runner, isolation, data.sites, offered, _terms(settings), settings.allow_hosts
+    )
     jobs = Jobs(
         Ledger(store, logs, projects, clock),
         objects,
-        Grounds(runner, isolation, data.sites, settings.allow_hosts),
+        grounds,
         preparation,
         at_once=settings.jobs_at_once or os.cpu_count() or 1,
     )
@@ -249,8 +262,19 @@ def _assemble(settings: Settings, data: DataDir, isolation: Isolation) -> _Parts
         logs=logs,
         policies=Policies(store),
         clock=clock,
+        limits=Admission(grounds),
+        catalog=offered,
     )
     return _Parts(services, jobs, models, runner, predictions, objects, store, logs)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        limits=settings.limits,
+        replica_scale=settings.replica_scale,
+        gpu=settings.gpu,
+        end_grace_s=settings.end_grace_s,
+    )
 
 
 def _rfc3339(seconds: float) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from emulator import catalog
 from emulator.cluster import Exit
-from emulator.course import Grounds, PreparationFailed
+from emulator.course import PreparationFailed
 from emulator.datadir import DataDir
 from emulator.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
+from emulator.grounds import Grounds
 from emulator.jobs import Jobs
 from emulator.ledger import Ledger, Report
 from emulator.logs import Logs
@@ -51,7 +53,7 @@ class Room:
         self.jobs = Jobs(
             Ledger(self.store, self.logs, Projects("p", ""), time.time),
             Storage(),
-            Grounds(self.runner, "none", data.sites),
+            Grounds(self.runner, "none", data.sites, catalog.load()),
             self.prepare,
             at_once=2,
         )

@@ -2,9 +2,10 @@ import json
 
 from emulator.cluster import Bind
 from emulator.identity import Identity, Kind
+from emulator.plan import Member
 from emulator.resources import Job, Scheduling, TrainingInput
-from emulator.tf_config import Task
-from emulator.training import Place, Prepared, as_snake_case, command_line, training_replica
+from emulator.tf_config import LOCAL_ADDRESS, Task
+from emulator.training import Place, Prepared, Share, as_snake_case, command_line, training_replica
 
 SPEC = TrainingInput(
     package_uris=("gs://b/trainer-0.0.0.tar.gz",),
@@ -16,6 +17,7 @@ SPEC = TrainingInput(
     python_version="3.7",
     scheduling=Scheduling(max_running_time="60s"),
 )
+JOB = Job(job_id="j", training_input=SPEC)
 PREPARED = Prepared(
     python="/env/bin/python",
     binds=(Bind("/env", "/env"),),
@@ -23,11 +25,12 @@ PREPARED = Prepared(
     python_path=("/shims",),
     programs=("/staged/bin", "/env/bin"),
 )
-PLACE = Place("master-replica-0", Task(), "namespaces", "p", 42)
+PLACE = Place("namespaces", "p", 42, {"master": [LOCAL_ADDRESS]})
+MASTER = Member(Task(), "cmle-training-master-0123456789-0")
 
 
 def test_the_replica_runs_the_module_as_the_service_does() -> None:
-    replica = training_replica(Job(job_id="j", training_input=SPEC), PREPARED, PLACE)
+    replica = training_replica(JOB, PREPARED, MASTER, "master-replica-0", PLACE, Share())
 
     assert replica.argv == (
         "/env/bin/python",

@@ -78,6 +78,46 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     show_default=True,
     help="Seconds that a job outlives a killed emulator.",
 )
+@click.option(
+    "--limits",
+    type=click.Choice(["exact", "scaled", "off"]),
+    default="scaled",
+    show_default=True,
+    help="CPUs and memory of replicas: their machine type's (exact; larger jobs are refused), "
+    "fitted to this machine (scaled), or whatever there is (off).",
+)
+@click.option(
+    "--replica-scale",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="FRACTION",
+    help="Run this part of a job's workers and parameter servers, rounded up: 0.1 of PREMIUM_1 "
+    "are 2 workers and 2 parameter servers.",
+)
+@click.option(
+    "--gpu",
+    type=click.Choice(["auto", "stub", "require"]),
+    default="auto",
+    show_default=True,
+    help="GPUs of jobs: real ones where there are, else CPUs that pass for them (auto), always "
+    "those (stub), or real ones alone; other jobs are refused (require).",
+)
+@click.option(
+    "--end-grace",
+    "end_grace_s",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long workers and evaluators may go on after their job's master has ended well.",
+)
+@click.option(
+    "--catalog",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Tables that add to the scale tiers, machine types, accelerators and regions.",
+)
 @click.option("--while-stdin-open", is_flag=True, hidden=True)
 def serve(*, while_stdin_open: bool, **settings: Any) -> None:
     """Run the emulator in the foreground; SIGINT or SIGTERM ends it."""
