@@ -54,6 +54,11 @@ class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A machine type that a training job may name."""
         return self.legacy.get(name) or self.compute.get(name) or self.tpu.get(name)
 
+    def of_tier(self, name: str) -> Machine | None:
+        """Also one that a scale tier has and a job may name by its legacy name only."""
+        alike = (it for it in self.legacy.values() if it.alike == name and not it.accelerator)
+        return self.training(name) or next(alike, None)
+
 
 class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Prices an hour: of a CPU by the beginning of a machine type's name, of an accelerator."""

@@ -103,7 +103,7 @@ def plan(name: str, spec: TrainingInput, catalog: Catalog, *, scale: float = 1.0
     reduced: list[str] = []
     rate = 0.0
     for group in _groups(spec, catalog):
-        machine = catalog.machines.training(group.machine_type) or Machine(cpus=0, memory_gb=0)
+        machine = catalog.machines.of_tier(group.machine_type) or Machine(cpus=0, memory_gb=0)
         attached = _attached(group, machine, spec, catalog)
         rate += group.count * _price(group.machine_type, machine, attached, catalog)
         if group.machine_type in catalog.machines.tpu:

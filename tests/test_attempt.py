@@ -8,6 +8,7 @@ import msgspec
 from emulator.cluster import Exit, Ref
 from emulator.datadir import DataDir
 from emulator.grounds import Terms
+from emulator.states import JobState
 from tests.fake_runner import CRASHED, DONE, SERVES, FakeRunner, Life
 from tests.test_course import QUICK, Emulator, cluster, emulator, run
 
@@ -143,7 +144,7 @@ def test_a_cancelled_job_is_ended_by_the_next_emulator(tmp_path: Path) -> None:
         async with emulator(tmp_path, runner) as here:
             await here.jobs.submit("p", cluster())
             await here.until(lambda: here.says("up"))
-            here.ledger.move(NAME, "CANCELLING")
+            here.ledger.move(NAME, JobState.CANCELLING)
         async with emulator(tmp_path, runner) as here:
             here.jobs.resume()
             assert (await here.ended()).state == "CANCELLED"
