@@ -1,6 +1,6 @@
 """When each replica last did something: printed a line, or used the CPU."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 WORKING: Final = 0.02  # of a CPU: a server that only waits uses less
@@ -28,7 +28,3 @@ class Activity:
     def quiet_s(self, label: str, now: float) -> float:
         """Since when it did nothing."""
         return now - self._last.get(label, now)
-
-    def quiet(self, labels: Iterable[str], window_s: float, now: float) -> list[str]:
-        """Those that have done nothing for this long."""
-        return [label for label in labels if self.quiet_s(label, now) >= window_s]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from emulator import ends
 from emulator.activity import Activity
 from emulator.cluster import Exit, Ref, SiteSpec
-from emulator.ends import Action, Ended, Event, Grace, GraceOver, Restart, Standing, Stop
+from emulator.ends import Action, Ended, Event, Grace, GraceOver, Idle, Restart, Standing, Stop
 from emulator.errors import OperatorError
 from emulator.fitting import Fitting
 from emulator.grounds import Grounds
@@ -25,8 +25,7 @@ from emulator.tf_config import Task
 from emulator.training import Prepared, command_line
 
 _SETTLE_S: Final = 0.1  # who fails together is told together
-_LOOK_S: Final = 2.0
-_IDLE_S: Final = 5.0
+_LOOKS: Final = 10  # within the time that makes a replica a quiet one
 
 
 class Attempt:
@@ -55,8 +54,8 @@ class Attempt:
         self._unstarted: set[Task] = set()
         self._all_up = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._opened: Site | None = None
         self._activity = Activity()
-        self._stalled = False
 
     async def run(self) -> Standing:
         """How the attempt ended: its outcome, and the failures that a job ends with."""
@@ -140,6 +139,7 @@ class Attempt:
         ref = self._refs[action.task]
         name = f"{action.task.label}.{action.count + 1}"
         self._refs[action.task] = msgspec.structs.replace(ref, name=name)
+        self._opened = None
 
     def _store(self, standing: Standing, **fields: Any) -> None:
         job, private = self._ledger.load(self._name)
@@ -175,8 +175,10 @@ class Attempt:
                 case Stop(tasks):
                     self._spawn(self._stop([self._refs[task] for task in tasks]))
                     self._spawn(self._later(terms.stop_grace_s + terms.late_s, ends.GivenUp(tasks)))
-                case Grace():
+                case Grace(tasks):
                     self._spawn(self._later(terms.end_grace_s, GraceOver()))
+                    workers = [task for task in tasks if task.type == "worker"]
+                    self._spawn(self._watch_servers(workers))
 
     async def _live(self, task: Task, *, starts: bool) -> None:
         """One life of a replica, from its start to its end."""
@@ -207,11 +209,15 @@ class Attempt:
         return None
 
     async def _site(self) -> Site:
-        """The place of the attempt; made again if it was lost with what ran in it."""
-        site = next(iter(self._refs.values())).site_id
-        spec = SiteSpec(site, hosts=self._fitting.plan.hosts, isolation=self._grounds.isolation)
+        """The place of the attempt; looked for again, or made, after something was lost."""
         async with self._opening:
-            return await self._grounds.runner.open(spec)
+            if self._opened is None:
+                site = next(iter(self._refs.values())).site_id
+                spec = SiteSpec(
+                    site, hosts=self._fitting.plan.hosts, isolation=self._grounds.isolation
+                )
+                self._opened = await self._grounds.runner.open(spec)
+            return self._opened
 
     async def _stop(self, refs: list[Ref]) -> None:
         await self._grounds.runner.stop(refs, self._grounds.terms.stop_grace_s)
@@ -221,35 +227,42 @@ class Attempt:
         self._events.put_nowait(event)
 
     async def _watch(self, standing: Callable[[], Standing]) -> None:
-        """Look from time to time who does nothing: servers at the end, or a stalled job."""
-        runner, terms = self._grounds.runner, self._grounds.terms
-        window = terms.stall_s if isinstance(runner, Metered) else terms.silence_s
+        """Say so when every replica is alive and none does anything."""
+        terms, stalled = self._grounds.terms, False
+        metered = isinstance(self._grounds.runner, Metered)
+        window = terms.stall_s if metered else terms.silence_s
         while True:
-            await asyncio.sleep(min(_LOOK_S, window / 4))
-            alive = standing().alive
-            now = time.monotonic()
-            if isinstance(runner, Metered):
-                used = await runner.usage([self._refs[task] for task in alive])
-                by_name = {ref.name: ref.task for ref in self._refs.values()}
-                found = {by_name[name]: s for name, s in used.items() if name in by_name}
-                self._activity.used(found, now)
-                if standing().outcome == "succeeded":
-                    self._end_idle(alive, now)
-            quiet = self._activity.quiet([task.label for task in alive], window, now)
-            stalled = bool(alive) and not standing().outcome and len(quiet) == len(alive)
-            if stalled and not self._stalled:
+            await asyncio.sleep(window / _LOOKS)
+            alive = () if standing().outcome else standing().alive
+            quiet = await self._quiet(alive, window)
+            if alive and len(quiet) == len(alive) and not stalled:
+                names = ", ".join(task.label for task in quiet)
                 self._warn(
-                    f"Nothing has happened for {window:g} s: no line and no work of "
-                    f"{', '.join(quiet)}. Replicas that wait for one that is gone wait for ever; "
-                    "cancel the job, or wait for its maxRunningTime."
+                    f"Nothing has happened for {window:g} s: no line and no work of {names}. "
+                    "Replicas that wait for one that is gone wait for ever; cancel the job, or "
+                    "wait for its maxRunningTime."
                 )
-            self._stalled = stalled
+            stalled = bool(alive) and len(quiet) == len(alive)
 
-    def _end_idle(self, alive: Iterable[Task], now: float) -> None:
-        idle = [it for it in alive if it.type == "worker"]
-        quiet = self._activity.quiet([task.label for task in idle], _IDLE_S, now)
-        if found := tuple(task for task in idle if task.label in quiet):
-            self._events.put_nowait(ends.Idle(found))
+    async def _watch_servers(self, tasks: Sequence[Task]) -> None:
+        """Within the end grace: workers that only serve the primary never end by themselves."""
+        idle_s = self._grounds.terms.idle_s
+        for task in tasks:
+            self._heard(task.label)
+        while isinstance(self._grounds.runner, Metered):
+            await asyncio.sleep(idle_s / _LOOKS)
+            if found := await self._quiet(tasks, idle_s):
+                self._events.put_nowait(Idle(tuple(found)))
+
+    async def _quiet(self, tasks: Sequence[Task], window_s: float) -> list[Task]:
+        """Which of these have printed nothing, and worked nothing, for this long."""
+        refs = {self._refs[task].name: task for task in tasks}
+        if refs and isinstance(self._grounds.runner, Metered):
+            used = await self._grounds.runner.usage([self._refs[task] for task in tasks])
+            labels = {refs[name].label: it for name, it in used.items() if name in refs}
+            self._activity.used(labels, time.monotonic())
+        now = time.monotonic()
+        return [task for task in tasks if self._activity.quiet_s(task.label, now) >= window_s]
 
     async def _introduce(self) -> None:
         """What the log says of the attempt before its replicas speak."""

@@ -14,7 +14,8 @@ from emulator.runners import Runner
 class Terms(msgspec.Struct, frozen=True):
     """How jobs are fitted to this machine; the command line's flags.
 
-    ``end_grace_s`` is what workers and evaluators have after the master's end. A job whose
+    ``end_grace_s`` is what workers and evaluators have after the master's end; workers that do
+    nothing for ``idle_s`` of it only served the master, and are stopped. A job whose
     replicas print no line and use no CPU for ``stall_s`` is said to be stalled; where nobody
     counts CPU seconds, for ``silence_s`` of no line alone. Replicas that a runner has not ended
     ``late_s`` after it should have are left to the closing of their site.
@@ -24,6 +25,7 @@ class Terms(msgspec.Struct, frozen=True):
     replica_scale: float = 1.0
     gpu: GpuPolicy = "auto"
     end_grace_s: float = 30.0
+    idle_s: float = 5.0
     stop_grace_s: float = 10.0
     late_s: float = 30.0
     stall_s: float = 300.0

@@ -92,6 +92,7 @@ def default_cache_dir() -> Path:
 
 def serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], None]) -> int:
     """Run an emulator until SIGINT or SIGTERM; answer the exit code."""
+    catalog.load(settings.catalog)  # what is wrong with it is said before anything begins
     data = DataDir(settings.data_dir)
     data.open()
     try:

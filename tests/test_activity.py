@@ -9,7 +9,8 @@ def test_lines_and_cpu_seconds_are_activity() -> None:
     activity.used({"works": 3.0, "waits": 1.01}, 10.0)
     activity.begin("prints", 9.0)
 
-    assert activity.quiet(["prints", "works", "waits"], 5.0, 10.0) == ["waits"]
+    assert activity.quiet_s("works", 10.0) == 0.0
+    assert activity.quiet_s("waits", 10.0) == 10.0
     assert activity.quiet_s("prints", 12.0) == 3.0
     assert activity.quiet_s("unheard of", 12.0) == 0.0
 

@@ -23,7 +23,7 @@ from tests.fake_runner import CRASHED, DONE, SERVES, FakeRunner, Life, MeteredRu
 from tests.test_jobs import Storage
 
 FAILED = Exit("exited", code=1, traceback="Traceback\nValueError: x")
-QUICK = Terms(end_grace_s=0.2, stop_grace_s=0.2, stall_s=0.3, silence_s=0.3)
+QUICK = Terms(end_grace_s=0.2, stop_grace_s=0.2, stall_s=0.3, silence_s=0.3, idle_s=0.2)
 NAME = "projects/p/jobs/j"
 
 
@@ -172,8 +172,8 @@ def test_parameter_servers_stop_at_once_and_workers_after_the_grace(tmp_path: Pa
 
 
 def test_workers_that_only_serve_are_stopped_early(tmp_path: Path) -> None:
-    runner = MeteredRunner(worker_0=Life(DONE, after_s=0.1))
-    terms = Terms(end_grace_s=600, stop_grace_s=0.2)
+    runner = MeteredRunner(["worker-replica-0"], worker_0=Life(DONE, after_s=1))
+    terms = Terms(end_grace_s=600, stop_grace_s=0.2, idle_s=0.3)
 
     async def work() -> None:
         async with emulator(tmp_path, runner, terms) as here:
