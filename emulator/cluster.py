@@ -50,6 +50,8 @@ class Replica(msgspec.Struct, frozen=True):
     ``image`` is the container image that it runs in; an empty ``argv`` runs the image's own
     program (its ENTRYPOINT), with ``args``, if any, in place of its CMD. ``cpus`` and
     ``memory_bytes`` limit it; ``gpus`` are real devices.
+    ``disk_bytes`` is what it may write to its working directory and its temporary folders,
+    ``processes`` how many processes and threads it may have at once, where that can be kept.
     ``preload`` names modules that the process may find imported already: a hint.
     """
 
@@ -64,6 +66,8 @@ class Replica(msgspec.Struct, frozen=True):
     listen: tuple[str, ...] = ()
     memory_bytes: int | None = None
     cpus: float | None = None
+    disk_bytes: int | None = None
+    processes: int = 8192
     gpus: int = 0
     hostname: str = ""
     image: str = ""

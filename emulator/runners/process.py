@@ -30,6 +30,7 @@ _POLL_S: Final = 0.03
 _LONGEST_ANSWER: Final = 64 << 20
 _CLOSE_DEADLINE_S: Final = 20.0
 _ABSTRACT_LIMIT: Final = 100
+_CONTROLLERS: Final = {"", "memory", "cpu", "pids"}  # "": all, in version 2
 
 
 def control_name(instance: str, site_id: str) -> str:
@@ -164,6 +165,17 @@ class ProcessRunner:
         """See ``Runner.close``."""
         await self._close(control_name(self._instance, site_id))
 
+    async def usage(self, refs: Sequence[Ref]) -> dict[str, float]:
+        """CPU seconds that each replica has used so far, by its name; none if not known."""
+        names: dict[str, list[str]] = {}
+        for ref in refs:
+            names.setdefault(ref.site_id, []).append(ref.name)
+        found: dict[str, float] = {}
+        for site_id, of_site in names.items():
+            with contextlib.suppress(OSError):  # gone, and its replicas with it
+                found |= (await self.ask(site_id, {"usage": of_site})).get("cpu_seconds", {})
+        return found
+
     async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
         """See ``Runner.reach``."""
         del ref
@@ -279,8 +291,8 @@ def _remove_cgroups(prefix: str) -> None:
     """Remove the empty groups that a killed supervisor left."""
     for row in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, own = row.split(":", 2)
-        if controllers in {"", "memory"}:
-            for folder in Path(f"/sys/fs/cgroup/{controllers}{own}").glob(f"{prefix}*"):
+        for controller in _CONTROLLERS.intersection(controllers.split(",")):
+            for folder in Path(f"/sys/fs/cgroup/{controller}{own}").glob(f"{prefix}*"):
                 with contextlib.suppress(OSError):  # in use
                     folder.rmdir()
 

@@ -1,5 +1,7 @@
 """The kernel's calls that Python lacks: namespaces, mounts, capabilities, the loopback."""
 
+from __future__ import annotations
+
 import ctypes
 import fcntl
 import os
@@ -17,7 +19,7 @@ MNT_DETACH = 2
 
 METADATA_ADDRESS = "169.254.169.254"
 
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_SUBREAPER = 1, 24, 36
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SUBREAPER = 1, 4, 24, 36
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_SYS_ADMIN = 21
@@ -132,6 +134,11 @@ def set_address(name: str, address: str, netmask: str) -> None:
 def die_with_parent(number: int) -> None:
     """Get signal ``number`` when the parent process ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "parent death signal")
+
+
+def allow_inspection() -> None:
+    """Own /proc/self again, as after an exec: changes of credentials take that away."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")
 
 
 def adopt_orphans() -> None:

@@ -1,5 +1,7 @@
 """The file system that a replica sees: a read-only system, its own /tmp, /root, /proc and /dev."""
 
+from __future__ import annotations
+
 import os
 
 import kernel
@@ -30,16 +32,19 @@ _GROUP = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
 class Root:
     """A new root on a tmpfs over the empty folder ``place``; ``enter`` makes it the root.
 
+    All that a replica writes outside of bound folders is in it: ``size`` bytes at most.
+
     Nothing is ever created in a folder of this machine: what is to be seen below a bound
     folder must exist there.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, size: int | None = None) -> None:
         self.place = os.path.realpath(place)
         self._writable: dict[str, bool] = {}
         self._same: list[str] = []  # bound read-only at the path that they have outside
         kernel.make_private()
-        kernel.mount("tmpfs", self.place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
+        data = f"mode=755,size={size}" if size else "mode=755"
+        kernel.mount("tmpfs", self.place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, data)
 
     def furnish(self, *, hostname: str, names: dict[str, str], bundle: str | None) -> None:
         """Put the system, /etc, /dev, /proc and the usual empty folders in place.
