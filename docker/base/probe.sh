@@ -16,7 +16,7 @@ began=$SECONDS
 make_work
 root=$work/root
 
-programs=(sh cat ls env sleep kill mkdir id rm ln head dd stat nproc true false)
+programs=(sh cat chown cp dd env false head id kill ln ls mkdir nproc rm sleep stat true)
 say "collecting Python $version and the libraries that it asks for"
 python_tree "$root/usr/local"
 mkdir -p "$root"/{bin,etc,lib,lib64,tmp,run,proc,sys,dev,root,var/tmp,usr/bin}
