@@ -38,39 +38,35 @@ emulator() {
 fake_gcs() {
     mkdir -p "$work/server/bin" "$work/empty"
     cp "$server" "$work/server/bin/fake-gcs-server"
-    tar -C "$work/server" --owner=0 --group=0 -c bin | docker import - "$image:program" >/dev/null
-    docker build --file "$root/docker/fake-gcs.Dockerfile" --build-arg "SERVER_IMAGE=$image:program" \
-        --label "cmle.key=$key" --tag "$image:$tag" "$work/empty" >"$work/log" 2>&1 || {
+    tar -C "$work/server" --owner=0 --group=0 -c bin | docker import - "$image-program" >/dev/null
+    docker build --file "$root/docker/fake-gcs.Dockerfile" --build-arg "SERVER_IMAGE=$image-program" \
+        --label "cmle.key=$key" --tag "$image" "$work/empty" >"$work/log" 2>&1 || {
         cat "$work/log" >&2
         fail "docker build failed; see above."
     }
-    docker image rm "$image:program" >/dev/null
+    docker image rm "$image-program" >/dev/null
+}
+
+# up_to_date KEY FUNCTION: make the image, unless it is there.
+up_to_date() {
+    local began=$SECONDS
+    key=$1
+    if made "$key"; then
+        say "up to date"
+    else
+        replace "$2"
+        say "made in $((SECONDS - began)) s"
+    fi
 }
 
 make_work
 image=cmle/emulator:$tag
-key=$(key_of "$base" "$(sources | (cd "$root" && xargs -0 sha256sum))")
-if made "$key"; then
-    say "up to date"
-else
-    began=$SECONDS
-    replace emulator
-    say "made in $((SECONDS - began)) s"
-fi
+up_to_date "$(key_of "$base" "$(declare -f emulator)" "$(cd "$root" && sources | xargs -0 sha256sum)")" emulator
 
-image=cmle/fake-gcs
+image=cmle/fake-gcs:$tag
 server=$("$program" -c '
 import sys
 from emulator.server import default_cache_dir
 from emulator.storage.binary import find_or_obtain
 print(find_or_obtain(None, default_cache_dir(), lambda text: print(text, file=sys.stderr)))')
-key=$(key_of "$(sha256sum <"$server")" "$(<"$root/docker/fake-gcs.Dockerfile")")
-image=cmle/fake-gcs:$tag
-if made "$key"; then
-    say "up to date"
-else
-    image=cmle/fake-gcs
-    fake_gcs
-    image=cmle/fake-gcs:$tag
-    say "made"
-fi
+up_to_date "$(key_of "$(sha256sum <"$server")" "$(<"$root/docker/fake-gcs.Dockerfile")")" fake_gcs
