@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     runtime_policy: Literal["exact", "nearest"] = "exact"
     allow_hosts: tuple[str, ...] = ()
     fake_gcs_server: Path | None = None
+    fake_gcs_url: str = ""
+    socket: Path | None = None
     cache_dir: Path | None = None
     wheelhouse: Path | None = None
     grace_s: float = 30.0
@@ -97,8 +99,10 @@ def serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], No
     data.open()
     try:
         cache_dir = settings.cache_dir or default_cache_dir()
-        program = find_or_obtain(settings.fake_gcs_server, cache_dir, progress)  # once for minutes
-        asyncio.run(_serve(settings, data, program, progress, ready))
+        storage = settings.fake_gcs_url or find_or_obtain(  # once for minutes
+            settings.fake_gcs_server, cache_dir, progress
+        )
+        asyncio.run(_serve(settings, data, storage, progress, ready))
     finally:
         data.withdraw()
         data.close()
@@ -108,7 +112,7 @@ def serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], No
 async def _serve(
     settings: Settings,
     data: DataDir,
-    fake_gcs_server: Path,
+    fake_gcs_server: Path | str,
     progress: Progress,
     ready: Callable[[Endpoint], None],
 ) -> None:
@@ -124,7 +128,7 @@ async def _serve(
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, data: DataDir, fake_gcs_server: Path
+    settings: Settings, data: DataDir, fake_gcs_server: Path | str
 ) -> AsyncIterator[Endpoint]:
     """An emulator for the time of the block; the block gets its address card."""
     isolation = choose(settings.isolation)
@@ -136,6 +140,7 @@ async def _running(
                 allow_hosts=settings.allow_hosts,
                 fake_gcs_server=fake_gcs_server,
                 grace_s=settings.grace_s,
+                socket_path=settings.socket and settings.socket.absolute(),
             ),
             port=settings.port,
         )

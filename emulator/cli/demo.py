@@ -18,6 +18,10 @@ from emulator.cli.output import console
     show_default=True,
     help="The folder of the emulator; the one that runs there is used, else one is started.",
 )
+@click.option("--url", default="", help="Of an emulator that runs elsewhere: http://HOST:PORT.")
+@click.option(
+    "--project", default="cmle-project", show_default=True, help="Of the emulator at --url."
+)
 @click.option(
     "--runtime-version", type=click.Choice(["1.15", "2.11"]), default="2.11", show_default=True
 )

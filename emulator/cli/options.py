@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from emulator.client import Client
     from emulator.datadir import Endpoint
 
+BASE_IMAGE_HELP = (
+    "The image that runtime images are built from; default: cmle/base:<python> if this machine "
+    "has it, else the public python:<python>-slim.  [$CMLE_BASE_IMAGE]"
+)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 

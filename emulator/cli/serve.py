@@ -64,6 +64,17 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     type=click.Path(path_type=Path),
     help="The program, if it is not to be found or obtained.",
 )
+@click.option(
+    "--fake-gcs-url",
+    default="",
+    metavar="URL",
+    help="A fake-gcs-server for this emulator alone that runs already: http://HOST:PORT.",
+)
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A Unix socket for clients, beside the port; its folder decides who may use it.",
+)
 @cache_dir_option
 @click.option(
     "--wheelhouse",
