@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -56,9 +56,9 @@ def _start(meeting: Meeting, room: Room, options: Sequence[str]) -> None:
         closing.callback(os.close, lock)
         pipe = closing.enter_context(meeting.listening())
         output = closing.enter_context(room.output.open("wb"))
-        command = [sys.executable, "-P", "-m", "emulator.shared", str(room.folder), *options]
+        command = [sys.executable, "-P", "-m", "emulator.shared", str(room.folder), str(lock)]
         subprocess.run(  # it forks and is back at once
-            command,
+            [*command, *options],
             stdin=pipe,
             stdout=output,
             stderr=output,
@@ -81,20 +81,33 @@ def _wait(room: Room) -> Endpoint:
     return card
 
 
-def watch(room: Room, options: Sequence[str]) -> int:
-    """Run the emulator until nobody holds the other end of standard input."""
+def watch(room: Room, options: Sequence[str], leave: Callable[[], None]) -> int:
+    """Run the emulator until nobody holds the other end of standard input.
+
+    ``leave`` gives the room free: for another emulator, when this one ends by itself.
+    """
     try:
-        with contextlib.suppress(_Told), Emulator(room.data, options=options) as emulator:
-            while not _is_deserted(LOOK_S):
-                if emulator.has_ended:
-                    print(f"The emulator ended by itself. It said:\n{emulator.output()}")  # noqa: T201 read by those who come
-                    return 1
+        with contextlib.suppress(_Told):
+            if words := _serve(room, options):
+                print(words, flush=True)  # noqa: T201 read for the run's report
+                leave()
+                while not _is_deserted(LOOK_S):
+                    pass
     except OperatorError as error:
         print(error)  # noqa: T201 read by who waits for the start
         return error.exit_code
     room.clear()
     Meeting(room.folder.parent).tidy()
     return 0
+
+
+def _serve(room: Room, options: Sequence[str]) -> str:
+    """Until nobody is left: empty. What to say if the emulator ended by itself."""
+    with Emulator(room.data, options=options) as emulator:
+        while not _is_deserted(LOOK_S):
+            if emulator.has_ended:
+                return f"The emulator ended by itself. It said:\n{emulator.output()}"
+    return ""
 
 
 class _Told(Exception):
@@ -115,8 +128,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     if os.fork():
         os._exit(0)
     signal.signal(signal.SIGTERM, _tell)
-    folder, *options = arguments
-    sys.exit(watch(Room(Path(folder)), options))
+    folder, lock, *options = arguments
+    sys.exit(watch(Room(Path(folder)), options, lambda: os.close(int(lock))))
 
 
 if __name__ == "__main__":
