@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "serve": "Run the emulator in the foreground.",
     "status": "Say whether an emulator runs here, and where.",
     "demo": "Train, export, deploy and predict, once, from start to finish.",
+    "new": "Copy a trainer to start from.",
     "run": "Run a command with Google's hosts in place.",
     "shell": "Open a shell with Google's hosts in place.",
     "env": "Print variables that lead Google's clients to the emulator.",
