@@ -13,7 +13,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench wheel lock clean
+.PHONY: help demo test test-all lint format bench docs wheel lock clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1: \2/p' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ format: .venv/lint.done  ## Put the code into shape
 
 bench: .venv/test.done  ## Print the figures, each beside its peer's
 	$(BIN)/python -m benchmarks
+
+docs: .venv/base.done  ## Write the reference pages anew, from the program itself
+	$(BIN)/python -m emulator.reference docs
 
 wheel: .venv/base.done  ## Build dist/cmle-*.whl
 	$(BIN)/python -m hatchling build -t wheel
