@@ -14,7 +14,7 @@ TEST_ARGS ?=
 RUNTIMES ?= 1.15 2.11
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench images wheel lock clean
+.PHONY: help demo test test-all lint format bench docs images wheel lock clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1: \2/p' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ images: .venv/base.done  ## Build the images of docker/compose.yaml and of runti
 	docker/base/base.sh 3.7
 	docker/services.sh
 	$(BIN)/cmle runtimes build --image $(RUNTIMES)
+
+docs: .venv/base.done  ## Write the reference pages anew, from the program itself
+	$(BIN)/python -m emulator.reference docs
 
 wheel: .venv/base.done  ## Build dist/cmle-*.whl
 	$(BIN)/python -m hatchling build -t wheel

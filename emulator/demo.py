@@ -81,9 +81,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     train_steps: int = 400
 
 
-def demonstrate(choices: Choices, console: Console) -> None:
-    """Do everything and show it; an error of any stage comes out of here."""
-    _Demo(choices, console).run()
+def demonstrate(choices: Choices, console: Console) -> dict[str, Any]:
+    """Do everything, show it and answer it; an error of any stage comes out of here."""
+    return _Demo(choices, console).run()
 
 
 class _Demo:
@@ -102,7 +102,7 @@ class _Demo:
         self._version_id = f"v{stamp}"
         self._losses: list[float] = []
 
-    def run(self) -> None:
+    def run(self) -> dict[str, Any]:
         runtime = None
         if not self._choices.url:
             with self._stage("set up"):
@@ -123,6 +123,14 @@ class _Demo:
             with self._stage("predict"):
                 predictions = self._predict(client)
         self._report(runtime, job, uri, signatures, predictions)
+        return {
+            "job": job,
+            "tensorflow": runtime.tensorflow,
+            "savedModel": uri,
+            "instances": INSTANCES,
+            "predictions": predictions,
+            "seconds": {name: round(seconds, 3) for name, seconds in self._times.items()},
+        }
 
     @contextlib.contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from emulator.cli.options import cache_dir_option
-from emulator.cli.output import console
+from emulator.cli.options import cache_dir_option, format_option
+from emulator.cli.output import console, show
 
 
 @click.command(name="demo")
@@ -38,8 +38,12 @@ from emulator.cli.output import console
 @cache_dir_option
 @click.option("--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels.")
 @click.option("--fake-gcs-server", type=click.Path(path_type=Path), help="The program to use.")
-def demo(**choices: Any) -> None:
+@format_option
+def demo(*, form: str, **choices: Any) -> None:
     """Train on made-up taxi rides, export, deploy and predict; exit 0 only if all succeeded."""
     from emulator.demo import Choices, demonstrate
 
-    demonstrate(Choices(environment=dict(os.environ), **choices), console())
+    terminal = console(err=form == "json")
+    happened = demonstrate(Choices(environment=dict(os.environ), **choices), terminal)
+    if form == "json":
+        show(happened, form)

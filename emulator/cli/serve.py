@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emulator.cli.options import cache_dir_option, data_dir_option
+from emulator.cli.options import cache_dir_option, data_dir_option, format_option
+from emulator.cli.output import show
 
 if TYPE_CHECKING:
     from emulator.datadir import Endpoint
@@ -129,23 +130,31 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     metavar="DIR",
     help="Tables that add to the scale tiers, machine types, accelerators and regions.",
 )
+@format_option
 @click.option("--while-stdin-open", is_flag=True, hidden=True)
-def serve(*, while_stdin_open: bool, **settings: Any) -> None:
-    """Run the emulator in the foreground; SIGINT or SIGTERM ends it."""
+def serve(*, while_stdin_open: bool, form: str, **settings: Any) -> None:
+    """Run the emulator in the foreground; SIGINT or SIGTERM ends it.
+
+    Once it answers, it prints its address and how to reach it.
+    """
     from emulator.server import Settings
     from emulator.server import serve as run
 
     if while_stdin_open:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     chosen = Settings(**settings)
-    raise click.exceptions.Exit(run(chosen, _say, lambda card: _ready(card, chosen.data_dir)))
+    raise click.exceptions.Exit(run(chosen, _say, lambda card: _ready(card, chosen.data_dir, form)))
 
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _ready(card: "Endpoint", data_dir: Path) -> None:
+def _ready(card: "Endpoint", data_dir: Path, form: str) -> None:
+    if form == "json":
+        show({name: getattr(card, name) for name in card.__struct_fields__}, form)
+        sys.stdout.flush()
+        return
     text = READY.format(
         url=card.url, project=card.project, isolation=card.isolation, data_dir=data_dir
     )
