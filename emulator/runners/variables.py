@@ -15,13 +15,13 @@ _GATEWAY: Final = "http://127.0.0.1:{gateway_port}"
 def with_variables(replica: Replica, bundle: Path) -> Replica:
     """Add what the replica's isolation level and network need; its own variables win.
 
-    In namespaces Google's names lead to the gateway by themselves; a proxy is the way to
-    the hosts that are allowed beside them.
+    In namespaces and containers Google's names lead to the gateway by themselves; a proxy is
+    the way to the hosts that are allowed beside them.
     """
     network = replica.network
     if network is None:
         return replica
-    isolated = replica.isolation == "namespaces"
+    isolated = replica.isolation != "none"
     ca_bundle = environment.SYSTEM_BUNDLE if isolated else str(bundle)
     if isolated and network.scope == "google" and not network.allow_hosts:
         added = environment.namespace_variables(ca_bundle)
