@@ -45,10 +45,10 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Relay:
-    """``image`` answers the name of an image with a Python, made if need be."""
+    """``image`` answers the name of an image with ``python3``: asked with True it makes one."""
 
     def __init__(
-        self, engine: Engine, instance: str, state: Path, image: Callable[[], Awaitable[str]]
+        self, engine: Engine, instance: str, state: Path, image: Callable[[bool], Awaitable[str]]
     ) -> None:
         self._engine = engine
         self._instance = instance
@@ -126,7 +126,7 @@ class Relay:
 
     async def _open(self) -> None:
         state = self._state()
-        image = await self._image()
+        image = await self._image(True)  # noqa: FBT003 one question
         found = await self._engine.call(self._outers)
         outer = found[0] if found else await self._make_outer()
         address = await self._gateway_address(outer)

@@ -27,22 +27,23 @@ NAME: Final = "docker"
 STARTS_AT_ONCE: Final = 4
 _SIZES_S: Final = 15.0
 
-Image = Callable[[], Awaitable[str]]
+Image = Callable[[bool], Awaitable[str]]
 
 
 class DockerRunner:
     """Its state is the engine's: containers, networks and volumes, labelled with the instance."""
 
     def __init__(
-        self, engine: Engine, data_dir: Path, instance: str, *, image: Image, gpus: int = 0
+        self, engine: Engine, data_dir: Path, instance: str, *, image: Image, gpus: int | None = 0
     ) -> None:
-        """``image`` answers the name of an image with ``python3``, for the relay."""
+        """``image`` is the relay's, see there; ``gpus`` None counts them when that is first needed."""
         self.engine = engine
         self.instance = instance
         self.bundle = data_dir / "authority" / "bundle.pem"
         self.records = Records(data_dir / "sites")
         self.relay = Relay(engine, instance, data_dir / "relay.json", image)
         self.device_requests = False
+        self._image = image
         self._gpus = gpus
         self._label = f"{description.LABEL_INSTANCE}={instance}"
         self._news = reading.News(engine, self._label, self._returned)
@@ -61,7 +62,7 @@ class DockerRunner:
         info = self.engine.info
         return Abilities(
             images=True,
-            gpus=self._gpus,
+            gpus=self._gpus or 0,
             cpus=int(info.get("NCPU") or 1),
             memory_bytes=int(info.get("MemTotal") or 0),
         )
@@ -170,6 +171,7 @@ class DockerRunner:
         await asyncio.gather(*(self.close(site_id) for site_id in stray))
         for site_id in stray:
             await asyncio.to_thread(shutil.rmtree, self.records.folder(site_id), ignore_errors=True)
+        self._spawn(self._warm_up(found - {"", *stray}))
         return stray
 
     async def stop_all(self, grace_s: float = 10.0) -> None:
@@ -252,6 +254,14 @@ class DockerRunner:
             who = msgspec.json.decode(known, type=Network | None)
             if network is not None and who is not None:
                 await self.relay.join(network, who)
+
+    async def _warm_up(self, kept: Collection[str]) -> None:
+        """Have the relay at work before the first job waits for it, if that needs no build."""
+        try:
+            if kept or await self._image(False):  # noqa: FBT003 one question
+                await self.ready()
+        except OperatorError as error:
+            log.warning("The way of containers to the gateway is not open: %s", error)
 
     def _returned(self) -> None:
         for site_id in list(self._unclosed):
