@@ -79,16 +79,29 @@ class Side(asyncio.Protocol):
 
 
 class Visitor(Side):
-    """The side of the replica: nothing is read before the gateway has taken the connection."""
+    """The side of the replica: it is read on once the gateway has taken the connection."""
 
     def __init__(self, config):
         Side.__init__(self)
         self.config = config
+        self.early = []  # what came before
         self.task = None
+
+    def data_received(self, data):
+        if self.other is not None:
+            Side.data_received(self, data)
+            return
+        self.early.append(data)
+        self.transport.pause_reading()
+
+    def eof_received(self):
+        if self.other is not None:
+            return Side.eof_received(self)
+        self.said_all = True
+        return True
 
     def connection_made(self, transport):
         Side.connection_made(self, transport)
-        transport.pause_reading()
         self.task = asyncio.ensure_future(self.pass_on(transport.get_extra_info("sockname")))
 
     async def pass_on(self, own):
@@ -114,8 +127,11 @@ class Visitor(Side):
             self.transport.abort()
             return
         line = "cmle-relay {} {} {}\n".format(config["secret"], own[0], own[1])
-        far.transport.write(line.encode())
-        self.transport.resume_reading()
+        far.transport.write(line.encode() + b"".join(self.early))
+        if self.said_all:
+            far.transport.write_eof()
+        elif self.early:
+            self.transport.resume_reading()
 
 
 def read(path):
