@@ -14,18 +14,16 @@ from typing import Final, Literal
 import msgspec
 import uvicorn
 
-from emulator import catalog
+from emulator import catalog, engines
 from emulator.accelerators import Policy as GpuPolicy
 from emulator.admission import Admission
 from emulator.api import application
 from emulator.api.services import Services
-from emulator.cluster import Isolation
 from emulator.datadir import DataDir, Endpoint
 from emulator.environment import before
 from emulator.gateway.keeper import Keeper, gateway_arguments
 from emulator.grounds import Grounds, Terms
 from emulator.identity import Identity, Kind
-from emulator.isolation import choose
 from emulator.jobs import Jobs
 from emulator.ledger import Ledger
 from emulator.limits import Policy as LimitPolicy
@@ -40,9 +38,6 @@ from emulator.prediction import Predictions
 from emulator.preparation import Preparation
 from emulator.projects import Projects
 from emulator.rollout import Rollout
-from emulator.runners.process import ProcessRunner
-from emulator.runtimes import Runtimes
-from emulator.staging import Installer
 from emulator.storage.binary import find_or_obtain
 from emulator.store import Store
 
@@ -56,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     port: int = DEFAULT_PORT
     project: str = DEFAULT_PROJECT
-    runner: Literal["process"] = "process"
+    runner: engines.Setting = "process"
     isolation: Literal["auto", "require", "namespaces", "none"] = "auto"
     runtime_policy: Literal["exact", "nearest"] = "exact"
     allow_hosts: tuple[str, ...] = ()
@@ -72,6 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     end_grace_s: float = 30.0
     catalog: Path | None = None
     jobs_at_once: int = 0  # 0: as many as the machine has cores
+    base_image: str = ""  # of images that are built; empty: the usual ones
+    gpus: int | None = None  # None: counted
 
 
 Progress = Callable[[str], None]
@@ -120,7 +117,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    async with _running(settings, data, fake_gcs_server) as endpoint:
+    async with _running(settings, data, fake_gcs_server, progress) as endpoint:
         ready(endpoint)
         await ended.wait()
         progress("Stopping: running jobs go on at the next start.")
@@ -128,10 +125,16 @@ async def _serve(
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, data: DataDir, fake_gcs_server: Path | str
+    settings: Settings, data: DataDir, fake_gcs_server: Path | str, progress: Progress
 ) -> AsyncIterator[Endpoint]:
     """An emulator for the time of the block; the block gets its address card."""
-    isolation = choose(settings.isolation)
+    environment = before(os.environ)  # not led to this very gateway by `cmle env`
+    index = (
+        PackageIndex.of_wheelhouse(settings.wheelhouse)
+        if settings.wheelhouse
+        else PackageIndex.of_user(environment)
+    )
+    place = await engines.choose(_wanted(settings), data, index, environment, progress)
     async with contextlib.AsyncExitStack() as stack:
         keeper = Keeper(
             data.instance,
@@ -146,7 +149,7 @@ async def _running(
         )
         starting = asyncio.create_task(stack.enter_async_context(keeper.running()))
         try:
-            parts = _assemble(settings, data, isolation)
+            parts = _assemble(settings, data, place)
         finally:
             await starting
         await stack.enter_async_context(_serving_app(data.instance, parts.services))
@@ -165,8 +168,8 @@ async def _running(
             bundle_path=str(data.authority / "bundle.pem"),
             gateway_pid=keeper.ready.pid,
             started=time.time(),
-            runner=settings.runner,
-            isolation=isolation,
+            runner=place.runner.name,
+            isolation=place.isolation,
         )
         data.publish(endpoint)
         keeper.when_restarted(
@@ -181,7 +184,7 @@ class _Parts(msgspec.Struct, frozen=True):
     services: Services
     jobs: Jobs
     models: Models
-    runner: ProcessRunner
+    runner: engines.OwnRunner
     predictions: Predictions
     objects: Objects
     store: Store
@@ -204,36 +207,29 @@ class _Parts(msgspec.Struct, frozen=True):
         self.store.close()
 
 
-def _assemble(settings: Settings, data: DataDir, isolation: Isolation) -> _Parts:
-    clock = time.time
-    environment = before(os.environ)  # not led to this very gateway by `cmle env`
-    index = (
-        PackageIndex.of_wheelhouse(settings.wheelhouse)
-        if settings.wheelhouse
-        else PackageIndex.of_user(environment)
+def _wanted(settings: Settings) -> engines.Wanted:
+    return engines.Wanted(
+        runner=settings.runner,
+        isolation=settings.isolation,
+        policy=settings.runtime_policy,
+        cache_dir=settings.cache_dir or default_cache_dir(),
+        grace_s=settings.grace_s,
+        allow_hosts=settings.allow_hosts,
+        base_image=settings.base_image,
+        gpus=settings.gpus,
     )
+
+
+def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts:
+    clock = time.time
     store, logs = Store(data.database), Logs(data.logs)
     projects = Projects(settings.project, _rfc3339(clock()))
     objects = Objects(data.instance)
-    runner = ProcessRunner(data.root, data.instance, grace_s=settings.grace_s)
-    runtimes = Runtimes(
-        settings.cache_dir or default_cache_dir(),
-        index=index,
-        environment=environment,
-        policy=settings.runtime_policy,
-    )
-    installer = Installer(
-        runner,
-        staged=data.staged,
-        sites=data.sites,
-        isolation=isolation,
-        index=index,
-        allow_hosts=settings.allow_hosts,
-    )
+    runner, isolation = place.runner, place.isolation
     preparation = Preparation(
         objects,
-        runtimes,
-        installer,
+        place.runtimes,
+        place.installer,
         isolation=isolation,
         bundle=data.authority / "bundle.pem",
         downloads=data.root / "downloads",
@@ -257,7 +253,7 @@ def _assemble(settings: Settings, data: DataDir, isolation: Isolation) -> _Parts
         isolation=isolation,
     )
     operations = Operations(store, clock)
-    rollout = Rollout(objects, predictions, runtimes.ensure, data.models)
+    rollout = Rollout(objects, predictions, place.runtimes.ensure, data.models)
     models = Models(store, operations, rollout, clock)
     services = Services(
         projects=projects,

@@ -34,10 +34,10 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
 @click.option("--project", default="cmle-project", show_default=True, help="The project's id.")
 @click.option(
     "--runner",
-    type=click.Choice(["process"]),
+    type=click.Choice(["auto", "process", "docker"]),
     default="process",
     show_default=True,
-    help="Where replicas run.",
+    help="Where replicas run; auto: in containers where a Docker Engine answers.",
 )
 @click.option(
     "--isolation",

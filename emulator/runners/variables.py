@@ -16,12 +16,12 @@ _GATEWAY: Final = "http://127.0.0.1:{gateway_port}"
 def with_variables(replica: Replica, bundle: Path, peers: Sequence[str] = ()) -> Replica:
     """Add what the replica's isolation level and network need; its own variables win.
 
-    In namespaces Google's names lead to the gateway by themselves; a proxy is the way to
-    the hosts that are allowed beside them. ``peers`` are the host names of its cluster: no
-    proxy may stand between those.
+    In namespaces and containers Google's names lead to the gateway by themselves; a proxy is
+    the way to the hosts that are allowed beside them. ``peers`` are the host names of its
+    cluster: no proxy may stand between those.
     """
     network = replica.network
-    isolated = replica.isolation == "namespaces"
+    isolated = replica.isolation != "none"
     ca_bundle = environment.SYSTEM_BUNDLE if isolated else str(bundle)
     if network is None:
         added = {}
