@@ -295,11 +295,13 @@ time.sleep(615.5)
         await bench.runner.stop(refs, 0.1)
         ends = [await bench.runner.wait(ref) for ref in refs]
         await bench.runner.close("site")
+        await bench.until(lambda: not processes(bench), "the supervisor's own end")
         return ends
 
     ends = bench.run(work())
     assert {(end.reason, end.signal) for end in ends} == {("stopped", signal.SIGKILL)}
-    nothing_is_left(bench)
+    assert bench.instance not in Path("/proc/net/unix").read_text()
+    assert str(bench.data_dir) not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_a_killed_supervisor_takes_its_cluster_along(bench: "Bench") -> None:
@@ -314,12 +316,6 @@ def test_a_killed_supervisor_takes_its_cluster_along(bench: "Bench") -> None:
         await bench.until(lambda: not processes(bench), "the end of all")
 
     bench.run(work())
-
-
-def nothing_is_left(bench: "Bench") -> None:
-    assert processes(bench) == []
-    assert bench.instance not in Path("/proc/net/unix").read_text()
-    assert str(bench.data_dir) not in Path("/proc/self/mountinfo").read_text()
 
 
 def processes(bench: "Bench") -> list[str]:
