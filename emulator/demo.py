@@ -125,7 +125,7 @@ class _Demo:
         self._report(runtime, job, uri, signatures, predictions)
         return {
             "job": job,
-            "tensorflow": runtime.tensorflow,
+            "tensorflow": runtime.tensorflow if runtime else None,
             "savedModel": uri,
             "instances": INSTANCES,
             "predictions": predictions,
@@ -167,6 +167,7 @@ class _Demo:
         runtimes = Runtimes(
             choices.cache_dir,
             index=index,
+            environment=choices.environment,
             policy=choices.runtime_policy,
         )
         runtime = asyncio.run(
