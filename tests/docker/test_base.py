@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 def make(name: str, version: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run one of the scripts; what it leaves would lie in ``folder``."""
     environment = {**os.environ, "TMPDIR": str(folder)}
-    argv = [BASE / name, version]
+    argv = [str(BASE / name), version]
     return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
 
 

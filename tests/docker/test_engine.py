@@ -31,7 +31,7 @@ class Private:
         }
 
     def script(self, verb: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        argv = ["unshare", "--net", SCRIPT, verb]
+        argv = ["unshare", "--net", str(SCRIPT), verb]
         environment = {**self.environment, **more}
         return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
 
