@@ -23,6 +23,7 @@ _GRACE_S: Final = 15.0  # for an engine to come back: a restart with live-restor
 _RETRY_S: Final = 0.3
 _KILL_S: Final = 20.0
 _DRAIN_S: Final = 10.0
+_NOT_RUN: Final = frozenset({126, 127})
 _TAIL: Final = 500  # records of stderr, to find a traceback in
 
 
@@ -96,6 +97,9 @@ class Containers:
         traceback = ""
         if state["ExitCode"] and ends.seconds(state["StartedAt"]):
             tail = await reading.stored(self._engine, name, stdout=0, tail=_TAIL)
+            last = [text.decode(errors="replace") for _, _, text in tail]
+            if state["ExitCode"] in _NOT_RUN and (message := ends.init_failure(last)):
+                return Exit("failed_to_start", message=message)
             traceback = last_traceback(tail)
         return ends.end_of(state, stopped=name in self._stopped, traceback=traceback)
 

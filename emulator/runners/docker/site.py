@@ -72,7 +72,7 @@ class DockerSite:
             except Refusal as refusal:
                 if refusal.is_conflict:
                     raise OperatorError(
-                        f"The process {replica.name} of {ref.site_id} was started before."
+                        f"The process {replica.name} of {ref.site_id} was started already."
                     ) from refusal
                 message = ends.explained(refusal.text)
                 await self._runner.could_not_start(ref, Exit("failed_to_start", message=message))
