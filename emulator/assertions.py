@@ -1,10 +1,11 @@
 """Assertions for the tests of a trainer; each says what it expected and what it found."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from emulator import golden, json_schema, latency, rows, skew
+from emulator.answer import Answer
 from emulator.comparison import Tolerance, differences, not_finite
 from emulator.errors import OperatorError
 from emulator.exports.folders import LocalFolder
@@ -13,14 +14,23 @@ from emulator.exports.verdict import judge
 from emulator.findings import Severity
 from emulator.golden import Golden
 from emulator.outcome import Outcome
-from emulator.savedmodel import DEFAULT_SIGNATURE, SERVE, SavedModel, SavedModelError, Signature
+from emulator.savedmodel import (
+    DEFAULT_SIGNATURE,
+    SERVE,
+    SavedModel,
+    SavedModelError,
+    Signature,
+    summary,
+)
 from emulator.states import JobState
 
 TOLERANCE: Final = 1e-3
+LONGEST: Final = 400  # characters of an instance in a message
 
 
 def assert_job_succeeded(outcome: Outcome) -> None:
     """The job ended as SUCCEEDED; else its error message and the end of its log."""
+    __tracebackhide__ = True
     if outcome.state is JobState.SUCCEEDED:
         return
     raise AssertionError(
@@ -45,6 +55,7 @@ def assert_servable(
     by the rules of ``cmle check-model``, too: for a runtime version and a machine type, or for
     those that suit the model. TensorFlow is not imported.
     """
+    __tracebackhide__ = True
     model = saved_model if isinstance(saved_model, SavedModel) else _read(Path(saved_model))
     graphs = model.tagged(SERVE)
     if not graphs:
@@ -54,12 +65,15 @@ def assert_servable(
     if signature not in offered:
         raise AssertionError(
             f"expected the signature {signature!r}, found {sorted(offered) or 'none'}"
+            + "".join(_shown(name, it) for name, it in offered.items())
         )
     found = offered[signature]
-    _has(f"inputs of {signature!r}", inputs, found.inputs)
-    _has(f"outputs of {signature!r}", outputs, found.outputs)
+    _has(f"inputs of {signature!r}", inputs, found.inputs, _shown(signature, found))
+    _has(f"outputs of {signature!r}", outputs, found.outputs, _shown(signature, found))
     if not found.outputs:
-        raise AssertionError(f"expected {signature!r} to have outputs, found none")
+        raise AssertionError(
+            f"expected {signature!r} to have outputs, found none{_shown(signature, found)}"
+        )
     if not isinstance(saved_model, SavedModel):
         _has_no_errors(
             Path(saved_model), Question(version=runtime_version, machine_type=machine_type)
@@ -77,8 +91,10 @@ def assert_predictions(
     """An answer of ``predict`` holds predictions, all finite, and those that are expected.
 
     ``expected`` may name only some keys of each prediction; numbers may differ by
-    ``tolerance``, relatively (absolutely below one). Answers the predictions.
+    ``tolerance``, relatively (absolutely below one). Answers the predictions. The answer of
+    ``cmle_predict`` knows its instances, and a failure shows the one that it is about.
     """
+    __tracebackhide__ = True
     predictions = _predictions(answer)
     count = len(expected) if count is None and expected is not None else count
     if count is not None and len(predictions) != count:
@@ -87,14 +103,11 @@ def assert_predictions(
         )
     for where, value in not_finite(predictions):
         raise AssertionError(f"{where}: expected a finite number, found {value}")
-    found = [
-        difference
-        for number, (want, have) in enumerate(zip(expected or (), predictions, strict=False))
-        for difference in differences(
-            want, have, f"prediction {number}", Tolerance(tolerance, tolerance)
+    for number, (want, have) in enumerate(zip(expected or (), predictions, strict=False)):
+        found = list(
+            differences(want, have, f"prediction {number}", Tolerance(tolerance, tolerance))
         )
-    ]
-    _none(found)
+        _none([*found, *_instance(answer, number)] if found else [])
     return predictions
 
 
@@ -189,8 +202,32 @@ def assert_no_skew(
 def _predictions(answer: Any) -> list[Any]:
     found = answer.get("predictions") if isinstance(answer, dict) else answer
     if not isinstance(found, list):
-        raise AssertionError(f"expected a list of predictions, found {answer!r}")  # noqa: TRY004 - an assertion
+        raise AssertionError("\n".join(_refused(answer)))  # noqa: TRY004 - an assertion
     return found
+
+
+def _refused(answer: Any) -> Iterator[str]:
+    if not isinstance(answer, dict) or "error" not in answer:
+        yield f"expected a list of predictions, found {answer!r}"
+        return
+    yield f"expected predictions, found the error: {answer['error']}"
+    if isinstance(answer, Answer):
+        for number, text in answer.failing.items():
+            yield f"instance {number} fails alone, too: {text}"
+            yield from _instance(answer, number)
+        if len(answer.instances) == 1:
+            yield from _instance(answer, 0)
+
+
+def _instance(answer: Any, number: int) -> list[str]:
+    """The instance of a prediction, where the answer knows it."""
+    known = answer.instances if isinstance(answer, Answer) else []
+    return [f"  its instance: {_short(known[number])}"] if number < len(known) else []
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _none(problems: list[str]) -> None:
@@ -215,6 +252,13 @@ def _read(folder: Path) -> SavedModel:
         raise AssertionError(f"expected a SavedModel in {folder}: {error}") from error
 
 
-def _has(what: str, expected: Sequence[str], found: dict[str, Any]) -> None:
+def _has(what: str, expected: Sequence[str], found: dict[str, Any], shown: str) -> None:
     if missing := sorted(set(expected) - set(found)):
-        raise AssertionError(f"{what}: expected {missing} too, found {sorted(found)}")
+        raise AssertionError(f"{what}: expected {missing} too, found {sorted(found)}{shown}")
+
+
+def _shown(name: str, signature: Signature) -> str:
+    """A signature with the types and shapes of its tensors, for the end of a message."""
+    return "".join(
+        f"\n  {line}" for line in [f"{name}:", *(f"  {it}" for it in summary(signature))]
+    )

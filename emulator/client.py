@@ -20,6 +20,7 @@ from emulator.rest import Connection, Refused
 from emulator.states import JobState
 
 POLL_S: Final = 0.25
+SHORTEST_POLL_S: Final = 0.02
 PAGE: Final = 100
 
 
@@ -80,7 +81,8 @@ class Client(Connection):
         seen: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> dict[str, Any]:
         """The job once it has ended; ``seen`` is called with every answer on the way."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        began = time.monotonic()
+        deadline = None if timeout_s is None else began + timeout_s
         while True:
             job = self.job(job_id)
             seen(job)
@@ -91,7 +93,7 @@ class Client(Connection):
                     f"Job {job_id} is still {job['state']} after {timeout_s:g} s. "
                     f"It goes on running; `cmle jobs cancel {job_id}` ends it."
                 )
-            time.sleep(POLL_S)
+            time.sleep(_pause_s(time.monotonic() - began))
 
     # Logs
 
@@ -204,6 +206,11 @@ class Client(Connection):
             else model_name(self.project, model_id)
         )
         return self.call("POST", f"{name}:predict", dict(request))
+
+
+def _pause_s(waited_s: float) -> float:
+    """Between two looks at a job: a tenth of the time that it took so far."""
+    return min(POLL_S, max(SHORTEST_POLL_S, waited_s / 10))
 
 
 def _entry(entry: Mapping[str, Any]) -> Entry:

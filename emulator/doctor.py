@@ -12,7 +12,7 @@ import msgspec
 
 from emulator.errors import OperatorError
 from emulator.interpreters import find as find_python
-from emulator.isolation import probe
+from emulator.isolation import probe, probe_cluster
 from emulator.runtime_versions import shipped
 from emulator.runtimes import COMPLETE, Made
 from emulator.storage.binary import find as find_storage
@@ -53,7 +53,15 @@ def _system() -> Finding:
 
 
 def _isolation() -> Finding:
-    level = probe()
+    level, cluster = probe(), probe_cluster()
+    if level.isolation == "namespaces" and cluster.isolation == "none":
+        return Finding(
+            "isolation",
+            "limited",
+            f"no networks between namespaces: {cluster.reason}",
+            "Single replicas run in namespaces of their own; those of a cluster share this "
+            "machine's network and see its files.",
+        )
     if level.isolation == "namespaces":
         return Finding("isolation", "ok", "replicas run in namespaces of their own")
     return Finding(

@@ -12,9 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-from emulator.client import Client
 from emulator.datadir import DataDir, Endpoint
-from emulator.environment import variables
+from emulator.engine import Engine
 from emulator.errors import OperatorError
 
 DEFAULT_PROJECT: Final = "cmle-project"
@@ -24,7 +23,7 @@ POLL_S: Final = 0.02
 TAIL: Final = 4000
 
 
-class Emulator:
+class Emulator(Engine):
     """``with Emulator() as emulator: …`` runs one on a free port, in a folder of its own.
 
     With ``data_dir`` the state stays when the block ends, without it everything is
@@ -43,13 +42,12 @@ class Emulator:
         start_s: float = START_S,
     ) -> None:
         self._temporary = data_dir is None
-        self.data_dir = Path(data_dir) if data_dir else Path(tempfile.mkdtemp(prefix="cmle-"))
+        super().__init__(Path(data_dir) if data_dir else Path(tempfile.mkdtemp(prefix="cmle-")))
         self._arguments = ["--data-dir", str(self.data_dir), "--port", str(port)]
         self._arguments += ["--project", project, *options]
         self._start_s = start_s
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
-        self._endpoint: Endpoint | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -63,35 +61,6 @@ class Emulator:
     ) -> None:
         self.stop()
 
-    @property
-    def endpoint(self) -> Endpoint:
-        """The address card of the running emulator."""
-        if self._endpoint is None:
-            raise OperatorError("The emulator is not running: use `with Emulator() as emulator:`.")
-        return self._endpoint
-
-    @property
-    def url(self) -> str:
-        """Where the gateway answers: ``http://127.0.0.1:PORT``."""
-        return self.endpoint.url
-
-    @property
-    def project(self) -> str:
-        return self.endpoint.project
-
-    @property
-    def pid(self) -> int:
-        return self.endpoint.pid
-
-    def environment(self) -> dict[str, str]:
-        """The variables that lead Google's clients here, as ``cmle env`` prints them."""
-        gcloud_dir = str(self.data_dir / "gcloud")
-        return variables(self.url, self.endpoint.bundle_path, self.project, gcloud_dir)
-
-    def client(self) -> Client:
-        """A small REST client; close it, or use ``with``."""
-        return Client(self.url, self.project)
-
     def output(self) -> str:
         """The end of what the emulator wrote to its terminal so far."""
         if self._output is None:
@@ -99,6 +68,11 @@ class Emulator:
         end = self._output.seek(0, 2)
         self._output.seek(max(0, end - TAIL))
         return self._output.read().decode(errors="replace").strip()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone, by itself or by ``stop``."""
+        return self._process is None or self._process.poll() is not None
 
     def start(self) -> None:
         """Start the process and wait until it answers; OperatorError with its words if not."""

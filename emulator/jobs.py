@@ -5,8 +5,9 @@ from typing import Protocol
 
 import msgspec
 
-from emulator.course import Course, Grounds, Prepare
+from emulator.course import Course, Prepare
 from emulator.errors import Aborted, AlreadyExists, FailedPrecondition
+from emulator.grounds import Grounds
 from emulator.ledger import Ledger, Private
 from emulator.names import GcsUri, job_name
 from emulator.objects import StoredObject
@@ -90,10 +91,9 @@ class Jobs:
 
     def resume(self) -> set[str]:
         """Go on with every job that has not ended; answer the sites that they use."""
-        sites = set()
+        sites: set[str] = set()
         for name, private in list(self._ledger.unfinished()):
-            if private.ref is not None:
-                sites.add(private.ref.site_id)
+            sites.update(ref.site_id for ref in private.refs)
             self._begin(name)
         return sites
 

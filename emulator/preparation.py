@@ -56,6 +56,8 @@ class Preparation:
         """PreparationFailed, with the end that the replica shows, where it cannot be had."""
         del project_id
         spec = job.training_input or TrainingInput()
+        if not spec.runtime_version:
+            return Prepared()  # all in the user's own images
         try:
             runtime = await self._runtime(spec, report)
             return await self._install(spec, runtime, report)
@@ -96,6 +98,7 @@ class Preparation:
             python_path=(str(CAPTURE),),
             programs=(*seen.programs, f"{runtime.env_dir}/bin"),
             variables=runtime.variables,
+            distributions=staged.distributions(),
         )
 
     async def _fetch(self, uri: str, folder: Path, report: Report) -> Package:

@@ -1,19 +1,36 @@
-"""The pytest plugin: an emulator, a bucket and a submitted job as fixtures."""
+"""The pytest plugin: one emulator for a run, and what a test does there, as fixtures."""
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from emulator.meeting import Meeting, Room
 
-    from emulator.embedded import Emulator
+if TYPE_CHECKING:
+    from emulator.answer import Answer
+    from emulator.client import Client
+    from emulator.engine import Engine
     from emulator.outcome import Outcome
+    from emulator.rehearsal import Rehearsal
+    from emulator.savedmodel import SavedModel
     from emulator.testing import FakeService, Interception
+    from emulator.versions import Deployed
+
+MARKERS: Final = {
+    "scale_tier": "cmle_scale_tier",
+    "runtime_version": "cmle_runtime_version",
+    "runner": "cmle_runner",
+}
+RUNNER: Final = "process"
+MEETING: Final = pytest.StashKey[Meeting]()
+PROJECT: Final = pytest.StashKey[str]()
+BEGAN: Final = pytest.StashKey[float]()  # of a test, in seconds since the epoch
+FAILED: Final = pytest.StashKey[bool]()
+REHEARSAL: Final = pytest.StashKey["Rehearsal"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,55 +39,309 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="args",
         help="flags of `cmle serve` for the emulator of the tests, such as --isolation require",
     )
-    parser.getgroup("cmle").addoption(
+    group = parser.getgroup("cmle", "Cloud ML Engine")
+    group.addoption(
+        "--cmle-runner",
+        metavar="RUNNER",
+        help=f"where jobs run, as for `cmle serve --runner` (else {RUNNER}); "
+        "tests that are marked for other runners are skipped",
+    )
+    group.addoption(
+        "--cmle-keep",
+        action="store_true",
+        help="keep the buckets, jobs and models of tests that fail, and say where they are",
+    )
+    group.addoption(
         "--update-golden",
         action="store_true",
         help="write the golden files of cmle_golden instead of comparing with them",
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    for name, fixture in MARKERS.items():
+        text = f"{name}(*values): run the test once for each value of {fixture}"
+        config.addinivalue_line("markers", text)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    only = metafunc.config.getoption("--cmle-runner")
+    for name, fixture in MARKERS.items():
+        mark = metafunc.definition.get_closest_marker(name)
+        if mark is None or fixture not in metafunc.fixturenames:
+            continue
+        of_others = pytest.mark.skip(reason=f"--cmle-runner {only}")
+        values = [
+            pytest.param(value, marks=of_others)
+            if name == "runner" and only and value != only
+            else value
+            for value in mark.args
+        ]
+        metafunc.parametrize(fixture, values, indirect=True)
+
+
+# The run: its processes meet in a folder; see emulator.meeting.
+
+
+def _meeting(config: pytest.Config) -> Meeting:
+    if MEETING not in config.stash:
+        named = getattr(config, "workerinput", {}).get("cmle_meeting")
+        config.stash[MEETING] = Meeting(Path(named) if named else _folder(config))
+    return config.stash[MEETING]
+
+
+def _folder(config: pytest.Config) -> Path:
+    """Below pytest's own folder for the run, which its rules for old ones apply to."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is None:  # -p no:tmpdir
+        import tempfile
+
+        return Path(tempfile.mkdtemp(prefix="cmle-"))
+    return cast("Path", factory.getbasetemp()) / "cmle"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In the controller of pytest-xdist: workers of this machine meet in one place.
+
+    The controller takes part, so that an emulator stays while other workers may yet ask for it.
+    """
+    if node.gateway.spec.popen:
+        meeting = _meeting(node.config)
+        meeting.hold()
+        node.workerinput["cmle_meeting"] = str(meeting.folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(sched: Any) -> None:
+    """A worker was killed by its test: that is a failure, too."""
+    if sched.config.getoption("--cmle-keep"):
+        for room in _meeting(sched.config).rooms():
+            room.keep()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if MEETING not in config.stash:
+        return
+    for room in config.stash[MEETING].rooms():
+        if room.is_kept:
+            terminalreporter.section("cmle")
+            terminalreporter.line(f"The data of the tests that failed is kept in {room.data}")
+            terminalreporter.line(f"`cmle serve --data-dir {room.data}` opens it again.")
+        if words := room.words():
+            terminalreporter.section("cmle")
+            terminalreporter.line(words)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if MEETING not in config.stash:
+        return
+    meeting = config.stash[MEETING]
+    if hasattr(config, "workerinput"):
+        meeting.release()
+    else:
+        meeting.leave()
+
+
+# The report of a test
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.when == "setup":
+        item.stash[BEGAN] = call.start
+    if report.failed and call.when != "teardown":
+        item.stash[FAILED] = True
+        if "cmle_engine" in getattr(item, "fixturenames", ()):
+            report.sections.extend(_sections(item))
+    return report
+
+
+def _sections(item: pytest.Item) -> Iterator[tuple[str, str]]:
+    """The logs of the jobs that did not succeed, and what is kept of the test."""
+    from emulator.errors import CmleError
+    from emulator.rehearsal import evidence
+
+    funcargs: dict[str, Any] = getattr(item, "funcargs", {})
+    engine: Engine | None = funcargs.get("cmle_engine")
+    rehearsal = item.stash.get(REHEARSAL, None)
+    if engine is None:
+        return
+    try:
+        with engine.client(rehearsal.project if rehearsal else "") as client:
+            yield from evidence(client, item.stash[BEGAN])
+    except CmleError as error:
+        yield "cmle", f"The logs of this test's jobs could not be read: {error}"
+    if item.config.getoption("--cmle-keep"):
+        Room(engine.data_dir.parent).keep()
+        if rehearsal is not None:
+            lines = [f"project {rehearsal.project}", *rehearsal.traces()]
+            yield f"cmle kept in {engine.data_dir}", "\n".join(lines)
+
+
+# Fixtures of the run
+
+
 @pytest.fixture(scope="session")
-def cmle_engine(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator["Emulator"]:
-    """A running emulator for the whole run: a free port, a project and a folder of its own."""
-    from emulator.embedded import Emulator
+def cmle_runner(request: pytest.FixtureRequest) -> str:
+    """Where jobs run: of the marker ``runner``, else of ``--cmle-runner``."""
+    chosen = request.config.getoption("--cmle-runner") or RUNNER
+    return str(getattr(request, "param", chosen))
 
-    name = f"cmle-tests-{secrets.token_hex(4)}"
-    options = pytestconfig.getini("cmle_serve")
-    with Emulator(tmp_path_factory.mktemp("cmle"), project=name, options=options) as engine:
-        yield engine
+
+@pytest.fixture(scope="session")
+def cmle_engine(pytestconfig: pytest.Config, cmle_runner: str) -> "Engine":
+    """The emulator of the run, one for all workers of pytest-xdist, and a project for each."""
+    from emulator.shared import join
+
+    if PROJECT not in pytestconfig.stash:
+        pytestconfig.stash[PROJECT] = f"cmle-tests-{secrets.token_hex(4)}"
+    options = [*pytestconfig.getini("cmle_serve"), "--runner", cmle_runner]
+    meeting, project = _meeting(pytestconfig), pytestconfig.stash[PROJECT]
+    return join(meeting, cmle_runner, project=project, options=options)
+
+
+# Fixtures of a test
 
 
 @pytest.fixture
-def cmle_bucket(cmle_engine: "Emulator") -> Iterator[str]:
+def cmle_project() -> str:
+    """A project of the test's own; the test's other fixtures use it, too."""
+    return f"cmle-test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def cmle_scale_tier(request: pytest.FixtureRequest) -> str:
+    """The tier of the test's jobs: of the marker ``scale_tier``, else BASIC."""
+    return str(getattr(request, "param", "BASIC"))
+
+
+@pytest.fixture
+def cmle_runtime_version(request: pytest.FixtureRequest) -> str:
+    """The runtime version of jobs and versions: of the marker ``runtime_version``, else 2.11."""
+    return str(getattr(request, "param", "2.11"))
+
+
+@pytest.fixture
+def _cmle_rehearsal(
+    cmle_engine: "Engine",
+    cmle_scale_tier: str,
+    cmle_runtime_version: str,
+    request: pytest.FixtureRequest,
+) -> "Iterator[Rehearsal]":
+    """What the test does at the emulator; ended with it."""
+    from emulator.rehearsal import Rehearsal
+
+    own = "cmle_project" in request.fixturenames
+    project = request.getfixturevalue("cmle_project") if own else ""
+    defaults = {"scale_tier": cmle_scale_tier, "runtime_version": cmle_runtime_version}
+    with Rehearsal(cmle_engine, request.node.name, project=project, defaults=defaults) as rehearsal:
+        request.node.stash[REHEARSAL] = rehearsal
+        yield rehearsal
+        keeps = request.config.getoption("--cmle-keep")
+        rehearsal.is_kept = bool(keeps and request.node.stash.get(FAILED, False))
+
+
+@pytest.fixture
+def cmle_client(_cmle_rehearsal: "Rehearsal") -> "Client":
+    """The emulator's own small client for the test's project; ``.storage`` for its buckets."""
+    return _cmle_rehearsal.client
+
+
+@pytest.fixture
+def cmle_bucket(_cmle_rehearsal: "Rehearsal") -> str:
     """The name of an empty bucket that only this test has."""
-    name = f"cmle-{secrets.token_hex(8)}"
-    with cmle_engine.client() as client:
-        client.storage.create(name)
-        yield name
-        client.storage.remove(name)
+    return _cmle_rehearsal.bucket
 
 
 @pytest.fixture
-def cmle_submit(
-    cmle_engine: "Emulator", cmle_bucket: str, request: pytest.FixtureRequest
-) -> Callable[..., "Outcome"]:
+def cmle_storage(_cmle_rehearsal: "Rehearsal", cmle_engine: "Engine") -> Any:
+    """A google.cloud.storage.Client for the test's project, where that is installed.
+
+    Elsewhere the emulator's own ``cmle_client.storage``, which knows gs:// URIs.
+    """
+    try:
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import storage
+    except ImportError:
+        return _cmle_rehearsal.client.storage
+    return storage.Client(
+        project=_cmle_rehearsal.project,
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        client_options={"api_endpoint": cmle_engine.url},
+    )
+
+
+@pytest.fixture
+def cmle_ml(_cmle_rehearsal: "Rehearsal", cmle_engine: "Engine") -> Any:
+    """The API as ``discovery.build("ml", "v1")`` gives it, where that is installed.
+
+    Elsewhere the emulator's own ``cmle_client``.
+    """
+    try:
+        from google.auth.credentials import AnonymousCredentials
+        from googleapiclient import discovery
+    except ImportError:
+        return _cmle_rehearsal.client
+    return discovery.build(
+        "ml",
+        "v1",
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        cache_discovery=False,
+        client_options={"api_endpoint": cmle_engine.url},
+    )
+
+
+@pytest.fixture
+def cmle_submit(_cmle_rehearsal: "Rehearsal") -> "Callable[..., Outcome]":
     """Submits a trainer, waits until the job has ended, answers its Outcome.
 
     ``cmle_submit(folder, ["--train-steps=10"], runtime_version="2.11")``: a package
     directory, the trainer's arguments, fields of ``trainingInput`` and ``timeout_s``.
     """
-    from emulator.rehearsal import rehearse
+    return _cmle_rehearsal.submit
 
-    name = re.sub(r"[^A-Za-z0-9]+", "_", request.node.name)[:80].strip("_")
 
-    def submit(folder: "Path | str", args: "Sequence[str]" = (), **choices: object) -> "Outcome":
-        job_id = f"{name}_{secrets.token_hex(4)}"
-        with cmle_engine.client() as client:
-            return rehearse(client, folder, args, bucket=cmle_bucket, job_id=job_id, **choices)
+@pytest.fixture
+def cmle_start(_cmle_rehearsal: "Rehearsal") -> Callable[..., str]:
+    """As ``cmle_submit``, but answers the job's id at once; ended with the test."""
+    return _cmle_rehearsal.start
 
-    return submit
+
+@pytest.fixture
+def cmle_wait(_cmle_rehearsal: "Rehearsal") -> "Callable[..., Outcome]":
+    """``cmle_wait(job_id, timeout_s=60)``: the Outcome of any job of the test's project."""
+    return _cmle_rehearsal.wait
+
+
+@pytest.fixture
+def cmle_logs(_cmle_rehearsal: "Rehearsal") -> Callable[[str], list[str]]:
+    """``cmle_logs(job_id)``: the lines of a job's log so far."""
+    return _cmle_rehearsal.logs
+
+
+@pytest.fixture
+def cmle_saved_model(_cmle_rehearsal: "Rehearsal") -> "Callable[[Outcome | str], SavedModel]":
+    """``cmle_saved_model(outcome)``: the newest SavedModel that a job left, or a gs:// folder."""
+    return _cmle_rehearsal.saved_model
+
+
+@pytest.fixture
+def cmle_deploy(_cmle_rehearsal: "Rehearsal") -> "Callable[..., Deployed]":
+    """Deploys an Outcome's SavedModel, a gs:// folder or a local one; taken back with the test.
+
+    ``cmle_deploy(outcome, model="taxi", machine_type="mls1-c1-m2")``: fields of a Version.
+    """
+    return _cmle_rehearsal.deploy
+
+
+@pytest.fixture
+def cmle_predict(_cmle_rehearsal: "Rehearsal") -> "Callable[..., Answer]":
+    """``cmle_predict(deployed, instances)``: the answer's document, which knows its instances."""
+    return _cmle_rehearsal.versions.predict
 
 
 @pytest.fixture
@@ -82,7 +353,7 @@ def cmle_fake_service() -> "FakeService":
 
 
 @pytest.fixture
-def cmle_intercept(cmle_fake_service: "FakeService") -> Iterator["Interception"]:
+def cmle_intercept(cmle_fake_service: "FakeService") -> "Iterator[Interception]":
     """Requests to Google's hosts are answered in this process, for the time of the test."""
     from emulator.testing import intercept
 

@@ -14,16 +14,19 @@ from typing import Final, Literal
 import msgspec
 import uvicorn
 
-from emulator import engines
+from emulator import catalog, engines
+from emulator.accelerators import Policy as GpuPolicy
+from emulator.admission import Admission
 from emulator.api import application
 from emulator.api.services import Services
-from emulator.course import Grounds
 from emulator.datadir import DataDir, Endpoint
 from emulator.environment import before
 from emulator.gateway.keeper import Keeper, gateway_arguments
+from emulator.grounds import Grounds, Terms
 from emulator.identity import Identity, Kind
 from emulator.jobs import Jobs
 from emulator.ledger import Ledger
+from emulator.limits import Policy as LimitPolicy
 from emulator.logs import Logs
 from emulator.models import Models
 from emulator.objects import Objects
@@ -53,9 +56,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     runtime_policy: Literal["exact", "nearest"] = "exact"
     allow_hosts: tuple[str, ...] = ()
     fake_gcs_server: Path | None = None
+    fake_gcs_url: str = ""
+    socket: Path | None = None
     cache_dir: Path | None = None
     wheelhouse: Path | None = None
     grace_s: float = 30.0
+    limits: LimitPolicy = "scaled"
+    replica_scale: float = 1.0
+    gpu: GpuPolicy = "auto"
+    end_grace_s: float = 30.0
+    catalog: Path | None = None
     jobs_at_once: int = 0  # 0: as many as the machine has cores
     base_image: str = ""  # of images that are built; empty: the usual ones
     gpus: int | None = None  # None: counted
@@ -81,12 +91,15 @@ def default_cache_dir() -> Path:
 
 def serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], None]) -> int:
     """Run an emulator until SIGINT or SIGTERM; answer the exit code."""
+    catalog.load(settings.catalog)  # what is wrong with it is said before anything begins
     data = DataDir(settings.data_dir)
     data.open()
     try:
         cache_dir = settings.cache_dir or default_cache_dir()
-        program = find_or_obtain(settings.fake_gcs_server, cache_dir, progress)  # once for minutes
-        asyncio.run(_serve(settings, data, program, progress, ready))
+        storage = settings.fake_gcs_url or find_or_obtain(  # once for minutes
+            settings.fake_gcs_server, cache_dir, progress
+        )
+        asyncio.run(_serve(settings, data, storage, progress, ready))
     finally:
         data.withdraw()
         data.close()
@@ -96,7 +109,7 @@ def serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], No
 async def _serve(
     settings: Settings,
     data: DataDir,
-    fake_gcs_server: Path,
+    fake_gcs_server: Path | str,
     progress: Progress,
     ready: Callable[[Endpoint], None],
 ) -> None:
@@ -112,7 +125,7 @@ async def _serve(
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, data: DataDir, fake_gcs_server: Path, progress: Progress
+    settings: Settings, data: DataDir, fake_gcs_server: Path | str, progress: Progress
 ) -> AsyncIterator[Endpoint]:
     """An emulator for the time of the block; the block gets its address card."""
     environment = before(os.environ)  # not led to this very gateway by `cmle env`
@@ -130,6 +143,7 @@ async def _running(
                 allow_hosts=settings.allow_hosts,
                 fake_gcs_server=fake_gcs_server,
                 grace_s=settings.grace_s,
+                socket_path=settings.socket and settings.socket.absolute(),
             ),
             port=settings.port,
         )
@@ -220,10 +234,14 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts
         bundle=data.authority / "bundle.pem",
         downloads=data.root / "downloads",
     )
+    offered = catalog.load(settings.catalog)
+    grounds = Grounds(
+        runner, isolation, data.sites, offered, _terms(settings), settings.allow_hosts
+    )
     jobs = Jobs(
         Ledger(store, logs, projects, clock),
         objects,
-        Grounds(runner, isolation, data.sites, settings.allow_hosts),
+        grounds,
         preparation,
         at_once=settings.jobs_at_once or os.cpu_count() or 1,
     )
@@ -246,8 +264,19 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts
         logs=logs,
         policies=Policies(store),
         clock=clock,
+        limits=Admission(grounds),
+        catalog=offered,
     )
     return _Parts(services, jobs, models, runner, predictions, objects, store, logs)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        limits=settings.limits,
+        replica_scale=settings.replica_scale,
+        gpu=settings.gpu,
+        end_grace_s=settings.end_grace_s,
+    )
 
 
 def _rfc3339(seconds: float) -> str:

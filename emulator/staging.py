@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -82,6 +83,14 @@ class Staged(msgspec.Struct, frozen=True):
         programs = [f"{base}/bin"] if Path(self.root, "bin").is_dir() else []
         # Scripts are importable, too: prediction routines come as ``scripts=["predictor.py"]``.
         return Seen(binds, (f"{base}/{self.runtime.library}", *programs), tuple(programs))
+
+    def distributions(self) -> tuple[str, ...]:
+        """The normalized names of what was installed here, beside what the runtime has."""
+        if not self.root:
+            return ()
+        found = Path(self.root, self.runtime.library).glob("*.dist-info")
+        names = {path.name.partition("-")[0] for path in found}
+        return tuple(sorted(re.sub(r"[-_.]+", "-", name).lower() for name in names))
 
 
 class Shelf(Protocol):

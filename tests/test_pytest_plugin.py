@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from emulator.server import default_cache_dir
+
+CACHE_DIR = default_cache_dir()  # before pytester gives us another home
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.timeout(600)
 
@@ -47,6 +50,12 @@ def test_failure(cmle_submit):
     assert "ZeroDivisionError" in str(caught.value)
     assert "before the failure" in str(caught.value)
 """
+
+
+@pytest.fixture(autouse=True)
+def _same_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run of its own needs is there already."""
+    monkeypatch.setenv("CMLE_CACHE_DIR", str(CACHE_DIR))
 
 
 def test_engine_and_buckets(pytester: pytest.Pytester) -> None:

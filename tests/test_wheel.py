@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(600)
 
 EMBEDDED = """
 import json
-from emulator import Emulator
+from emulator import Emulator, fixtures
 from emulator.shipped import PACKAGE, folder
 with Emulator(project="wheel") as emulator, emulator.client() as client:
     print(json.dumps({
@@ -26,17 +26,18 @@ with Emulator(project="wheel") as emulator, emulator.client() as client:
         "url": emulator.url,
         "project": client.project,
         "jobs": client.jobs(),
+        "taxifare": str(fixtures("taxifare")),
         "fixtures": sorted(path.name for path in folder("trainer_fixtures").iterdir()),
         "runtimes": sorted(path.name for path in (folder("docker") / "runtimes").glob("*.txt")),
     }))
 """
 RUN = """
 from emulator.assertions import assert_job_succeeded
-from emulator.shipped import folder
+from emulator import fixtures
 
 
 def test_prints(cmle_submit):
-    outcome = cmle_submit(folder("trainer_fixtures") / "prints", ["--greeting", "two words"])
+    outcome = cmle_submit(fixtures("prints"), ["--greeting", "two words"])
     assert_job_succeeded(outcome)
     assert any("two words" in line for line in outcome.logs)
 """
@@ -103,10 +104,18 @@ def test_command_is_there(installed: Path) -> None:
     assert "Cloud ML Engine" in python(installed, "-c", code).stdout
 
 
+def test_trainers_are_copied_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    code = f"from emulator.cli import main; main(['new', 'taxifare', {str(tmp_path / 'mine')!r}])"
+    assert "What to type next" in python(installed, "-c", code).stderr
+    assert (tmp_path / "mine" / "trainer" / "model.py").is_file()
+
+
 def test_embedded_emulator_runs_from_the_wheel(installed: Path) -> None:
     answer = json.loads(python(installed, "-c", EMBEDDED).stdout.splitlines()[-1])
     assert answer["package"].startswith(str(installed))
     assert (answer["project"], answer["jobs"]) == ("wheel", [])
+    assert (Path(answer["taxifare"]) / "trainer" / "task.py").is_file()
+    assert answer["taxifare"].startswith(str(installed))
     assert {"taxifare", "prints"} <= set(answer["fixtures"])
     assert {"1.15.txt", "2.11.txt"} <= set(answer["runtimes"])
 

@@ -36,7 +36,7 @@ class DockerRunner:
     def __init__(
         self, engine: Engine, data_dir: Path, instance: str, *, image: Image, gpus: int | None = 0
     ) -> None:
-        """``image`` is the relay's, see there; ``gpus`` None: counted."""
+        """``image`` is the relay's, see there; ``gpus`` None counts them when first needed."""
         self.engine = engine
         self.instance = instance
         self.bundle = data_dir / "authority" / "bundle.pem"
