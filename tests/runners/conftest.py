@@ -152,7 +152,7 @@ class DockerBench(Bench):
         return DockerRunner(engine, self.data_dir, self.instance, image=image)
 
     def close(self) -> None:
-        self.run(self.runner.stop_all(0.0))
+        self.run(self._end())
         self._loop.close()
         self._lock.close()
 
@@ -167,6 +167,11 @@ class DockerBench(Bench):
             image=fields.pop("image", PROBE),
             **fields,
         )
+
+    async def _end(self) -> None:
+        runner: Any = self.runner
+        await runner.stop_all(0.0)
+        await runner.let_go()
 
     async def touch(self, ref: Ref, name: str) -> None:
         archive = Archive()

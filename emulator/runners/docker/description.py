@@ -16,10 +16,11 @@ LABEL_REPLICA: Final = "cmle.replica"
 LABEL_NETWORK: Final = "cmle.network"  # who it is to the gateway, for a restarted emulator
 LABEL_ROLE: Final = "cmle.role"
 LABEL_LISTENS: Final = "cmle.listens"  # names of its sockets, from FIRST_PORT on
+LABEL_DISK: Final = "cmle.disk"  # bytes that it may write
+DISK_BYTES: Final = 16 << 30  # if its replica does not say
 FIRST_PORT: Final = 8500
 SHIMS_TARGET: Final = "/run/cmle"
 LISTENER: Final = f"{SHIMS_TARGET}/listening.py"
-PIDS: Final = 4096  # threads count; TensorFlow wants hundreds
 SHARED_MEMORY: Final = 1 << 30
 _LEAST_CPUS: Final = 0.01
 _LEAST_MEMORY: Final = 6 << 20
@@ -72,11 +73,14 @@ def container(replica: Replica, around: Surroundings) -> dict[str, Any]:
             task=replica.task,
             network=msgspec.json.encode(replica.network).decode(),
             listens=" ".join(replica.listen),
+            disk=str(replica.disk_bytes or DISK_BYTES),
         ),
         "HostConfig": _host_config(replica, around),
     }
     if argv:
         described |= {"Entrypoint": argv[:1], "Cmd": argv[1:], "WorkingDir": around.work_dir}
+    elif replica.args:
+        described["Cmd"] = list(replica.args)
     if around.network:
         described["NetworkingConfig"] = {
             "EndpointsConfig": {around.network: {"Aliases": aliases}},
@@ -90,7 +94,7 @@ def _host_config(replica: Replica, around: Surroundings) -> dict[str, Any]:
         "Init": True,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true"],
-        "PidsLimit": PIDS,
+        "PidsLimit": replica.processes,
         "ShmSize": min(SHARED_MEMORY, (replica.memory_bytes or 2 * SHARED_MEMORY) // 2),
         "LogConfig": {"Type": "json-file", "Config": {}},
         "Mounts": [

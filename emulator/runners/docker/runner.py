@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -159,6 +159,12 @@ class DockerRunner:
         (network,) = found["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"]), port
 
+    async def usage(self, refs: Sequence[Ref]) -> Mapping[str, float]:
+        """See ``Metered.usage``."""
+        names = [ref.name for ref in refs]
+        used = await asyncio.gather(*(self._each.cpu_seconds(self.container(ref)) for ref in refs))
+        return {name: seconds for name, seconds in zip(names, used, strict=True) if seconds}
+
     async def sweep(self, known: Collection[str]) -> list[str]:
         """See ``Runner.sweep``."""
         try:
@@ -186,10 +192,9 @@ class DockerRunner:
             await self.relay.close()
         except OperatorError as error:
             log.warning("Not everything could be removed from the engine: %s", error)
-        await self.let_go()
 
     async def let_go(self) -> None:
-        """End the use, not what runs."""
+        """End the use of the engine, not what runs; nothing can be asked any more."""
         await self.relay.let_go()
         self._news.close()
         tasks = [*self._tasks, *filter(None, (self._readmitted,))]

@@ -96,7 +96,9 @@ class DockerSite:
                 names=google_hosts(catalog.load().regions),
                 device_requests=self._runner.device_requests,
             )
-            described = description.container(with_variables(replica, self._runner.bundle), around)
+            described = description.container(
+                with_variables(replica, self._runner.bundle, self._spec.hosts), around
+            )
             archive = await asyncio.to_thread(self._archive, replica, around.work_dir)
             data = archive.finished()
             try:
