@@ -297,21 +297,63 @@ class FakeGateway:
             self._begin(serve(self._keep(sock)))
 
     async def _visit(self, sock: socket.socket) -> None:
-        readable = asyncio.Event()
+        passes: dict[str, Network] = {}
+        while True:
+            line, numbers = await self._line(sock)
+            if not line:
+                return
+            request = msgspec.json.decode(line)
+            if "admit" in request:
+                passes[request["admit"]["address"]] = self._told(request["admit"]["network"])
+            elif "relay" in request:
+                self._serve(numbers, self._relayed(passes))
+            else:
+                self._serve(numbers, self._greeting(self._told(request["listen"])))
+            await asyncio.get_running_loop().sock_sendall(sock, b'{"ok":true}\n')
+
+    async def _line(self, sock: socket.socket) -> tuple[bytes, list[int]]:
         loop = asyncio.get_running_loop()
-        loop.add_reader(sock, readable.set)
-        await readable.wait()
-        loop.remove_reader(sock)
-        line, numbers, _, _ = socket.recv_fds(sock, 65536, 8)
-        request = msgspec.json.decode(line)
-        network = msgspec.convert(request["listen"], Network)
-        self.networks.append(network)
+        line, handles = b"", []
+        while not line.endswith(b"\n"):
+            readable = asyncio.Event()
+            loop.add_reader(sock, readable.set)
+            await readable.wait()
+            loop.remove_reader(sock)
+            data, numbers, _, _ = socket.recv_fds(sock, 65536, 8)
+            if not data:
+                return b"", []
+            line += data
+            handles += numbers
+        return line, handles
 
-        async def greet(visitor: socket.socket) -> None:
-            await loop.sock_sendall(visitor, network.identity.name.encode())
-            visitor.shutdown(socket.SHUT_WR)
+    def _told(self, network: Any) -> Network:
+        told: Network = msgspec.convert(network, Network | None)
+        self.networks.append(told)
+        return told
 
+    def _serve(
+        self, numbers: list[int], greet: Callable[[socket.socket], Coroutine[Any, Any, None]]
+    ) -> None:
         for number in numbers:
             listener = self._keep(socket.socket(fileno=number))
             self._begin(self._accept(listener, greet))
-        await loop.sock_sendall(sock, b'{"ok":true}\n')
+
+    @staticmethod
+    def _greeting(
+        network: Network,
+    ) -> Callable[[socket.socket], Coroutine[Any, Any, None]]:
+        async def greet(visitor: socket.socket) -> None:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(visitor, network.identity.name.encode())
+            visitor.shutdown(socket.SHUT_WR)
+
+        return greet
+
+    def _relayed(
+        self, passes: dict[str, Network]
+    ) -> Callable[[socket.socket], Coroutine[Any, Any, None]]:
+        async def greet(visitor: socket.socket) -> None:
+            line = await asyncio.get_running_loop().sock_recv(visitor, 65536)
+            await self._greeting(passes[line.split()[2].decode()])(visitor)
+
+        return greet

@@ -43,6 +43,10 @@ class Firewall:
         """Put the rules in place; answer why that could not be done, or nothing."""
         return await self._run(closing(self._instance, opening))
 
+    async def why_not(self) -> str:
+        """Why the rules could not be put in place here, or nothing; changes nothing."""
+        return await self._run(f"{_WAIT} -S INPUT >/dev/null")
+
     async def remove(self) -> str:
         """Take the rules away; no error if there are none."""
         return await self._run(removal(self._instance))
@@ -50,6 +54,8 @@ class Firewall:
     async def _run(self, script: str) -> str:
         if self._direct:
             return await _locally(script)
+        if not self._image:
+            return "this user may not change this machine's firewall, and no image has iptables"
         try:
             return await self._engine.call(lambda client: self._in_container(client, script))
         except OperatorError as error:

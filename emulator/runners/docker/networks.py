@@ -140,6 +140,12 @@ def _routes(table: Path) -> Iterator[IPv4Network]:
             yield IPv4Network((address & mask, mask.bit_count()))
 
 
+def is_local(networks: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the engine's own bridges are this process's, too."""
+    ours = list(_routes(Path("/proc/net/route")))
+    return any(subnet in ours for subnet in _subnets(networks))
+
+
 def is_here(subnet: Subnet) -> bool:
     """Whether the network's bridge is one of this process's own network."""
     bridge = IPv4Address(subnet.bridge)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "docker"
 STARTS_AT_ONCE: Final = 4
-_SIZES_S: Final = 15.0
+SIZES_S: Final = 15.0
 
 Image = Callable[[bool], Awaitable[str]]
 
@@ -34,9 +34,9 @@ class DockerRunner:
     """Its state is the engine's: containers, networks and volumes, labelled with the instance."""
 
     def __init__(
-        self, engine: Engine, data_dir: Path, instance: str, *, image: Image, gpus: int | None = 0
+        self, engine: Engine, data_dir: Path, instance: str, *, image: Image, gpus: int = 0
     ) -> None:
-        """``image`` is the relay's, see there; ``gpus`` None counts them when first needed."""
+        """``image`` is the relay's, see there; ``gpus`` is how many there are."""
         self.engine = engine
         self.instance = instance
         self.bundle = data_dir / "authority" / "bundle.pem"
@@ -62,7 +62,7 @@ class DockerRunner:
         info = self.engine.info
         return Abilities(
             images=True,
-            gpus=self._gpus or 0,
+            gpus=self._gpus,
             cpus=int(info.get("NCPU") or 1),
             memory_bytes=int(info.get("MemTotal") or 0),
         )
@@ -88,7 +88,7 @@ class DockerRunner:
         await self.relay.ready()
         if self._readmitted is None or (self._readmitted.done() and self._readmitted.exception()):
             self._readmitted = asyncio.create_task(self._readmit())
-            self._spawn(self._each.watch_sizes(self._label, _SIZES_S))
+            self._spawn(self._each.watch_sizes(self._label, SIZES_S))
         await asyncio.shield(self._readmitted)
 
     @contextlib.asynccontextmanager
