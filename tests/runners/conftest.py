@@ -45,6 +45,7 @@ class Bench:
     """Runs snippets of Python as replicas. ``many`` lines are a lot for the runner."""
 
     many = 300_000
+    deadline_s = 2 * DEADLINE_S
 
     def __init__(self, data_dir: Path, isolation: Isolation) -> None:
         self.data_dir = data_dir
@@ -71,7 +72,7 @@ class Bench:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         async def bounded() -> T:
-            async with asyncio.timeout(2 * DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 return await work
 
         return self._loop.run(bounded())

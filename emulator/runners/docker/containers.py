@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _REMOVALS_AT_ONCE: Final = 8
 _LOOK_S: Final = 10.0  # between two looks where no news came
-_GRACE_S: Final = 15.0  # for an engine to come back: a restart with live-restore takes one
+GRACE_S: Final = 15.0  # for an engine to come back: a restart with live-restore takes one
 _RETRY_S: Final = 0.3
 _KILL_S: Final = 20.0
 _DRAIN_S: Final = 10.0
@@ -236,6 +236,6 @@ class _Patience:
     async def holds(self) -> bool:
         """Wait a little; False when it has been too long."""
         now = asyncio.get_running_loop().time()
-        self._until = self._until or now + _GRACE_S
+        self._until = self._until or now + GRACE_S
         await asyncio.sleep(_RETRY_S)
         return now < self._until

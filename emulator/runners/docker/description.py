@@ -33,7 +33,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     """What a container's description depends on beside its replica.
 
     ``gateway`` is the relay's address on ``network``, empty where none is to be reached.
-    ``cpus`` is what the engine has. ``names`` lead to the gateway. ``work_dir`` is where a
+    ``cpus`` is what the engine has. ``names`` lead to the gateway; ``hosts`` are the addresses
+    of the site's hosts. ``work_dir`` is where a
     command begins.
     """
 
@@ -45,6 +46,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     cpus: float
     work_dir: str = WORK_TARGET
     names: tuple[str, ...] = ()
+    hosts: dict[str, str] = {}
     device_requests: bool = False
 
 
@@ -82,9 +84,10 @@ def container(replica: Replica, around: Surroundings) -> dict[str, Any]:
     elif replica.args:
         described["Cmd"] = list(replica.args)
     if around.network:
-        described["NetworkingConfig"] = {
-            "EndpointsConfig": {around.network: {"Aliases": aliases}},
-        }
+        endpoint: dict[str, Any] = {"Aliases": aliases}
+        if address := around.hosts.get(replica.hostname):
+            endpoint["IPAMConfig"] = {"IPv4Address": address}
+        described["NetworkingConfig"] = {"EndpointsConfig": {around.network: endpoint}}
     return described
 
 
@@ -109,8 +112,9 @@ def _host_config(replica: Replica, around: Surroundings) -> dict[str, Any]:
             if (name := volume_of(bind))
         ],
     }
+    config["ExtraHosts"] = [f"{host}:{address}" for host, address in around.hosts.items()]
     if around.gateway:
-        config["ExtraHosts"] = [f"{name}:{around.gateway}" for name in around.names]
+        config["ExtraHosts"] += [f"{name}:{around.gateway}" for name in around.names]
         config["Dns"] = [around.gateway]
         config["DnsOptions"] = ["timeout:2", "attempts:1"]
     if replica.memory_bytes is not None:

@@ -86,7 +86,7 @@ def explained(text: str) -> str:
 
 _REFUSALS: Final = (
     (
-        r"[Nn]o such image: (\S+)",
+        r"[Nn]o such image: (\S+?):?(?:\s|$)",
         (
             "The container image {0} is not on this machine, and nothing is fetched from a "
             "registry: build it, or bring it with `docker load`."

@@ -36,6 +36,10 @@ class Subnet(msgspec.Struct, frozen=True):
     def relay(self) -> str:
         return str(IPv4Network(self.cidr)[2])
 
+    def of_host(self, number: int) -> str:
+        """The address of a site's host, the same whenever it is started again."""
+        return str(IPv4Network(self.cidr)[3 + number])
+
     @property
     def replicas(self) -> str:
         """The upper half, so that no replica takes an address of the lower."""

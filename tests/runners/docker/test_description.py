@@ -58,7 +58,7 @@ def test_without_a_network_there_is_none() -> None:
     around = msgspec.structs.replace(AROUND, network="", gateway="")
     found = described(around)
     assert found["HostConfig"]["NetworkMode"] == "none"
-    assert "ExtraHosts" not in found["HostConfig"]
+    assert found["HostConfig"]["ExtraHosts"] == []
     assert "NetworkingConfig" not in found
 
 
@@ -67,6 +67,14 @@ def test_a_replica_that_starts_again_keeps_its_host_name() -> None:
     assert found["Hostname"] == "cmle-training-worker-0123456789-0"
     (endpoint,) = found["NetworkingConfig"]["EndpointsConfig"].values()
     assert endpoint["Aliases"][0] == found["Hostname"]
+
+
+def test_hosts_of_a_cluster_have_their_addresses() -> None:
+    around = msgspec.structs.replace(AROUND, hosts={"a": "10.0.0.3", "b": "10.0.0.4"}, names=())
+    found = described(around, hostname="b")
+    assert found["HostConfig"]["ExtraHosts"] == ["a:10.0.0.3", "b:10.0.0.4"]
+    (endpoint,) = found["NetworkingConfig"]["EndpointsConfig"].values()
+    assert endpoint["IPAMConfig"] == {"IPv4Address": "10.0.0.4"}
 
 
 def test_the_gateways_address_is_put_into_variables() -> None:
