@@ -75,7 +75,7 @@ async def choose(
     if wanted.runner != "process":
         try:
             engine = await asyncio.to_thread(_connect, environment.get("DOCKER_HOST", ""))
-            return _docker(engine, wanted, data, index, environment)
+            return await _docker(engine, wanted, data, index, environment)
         except OperatorError as error:
             if wanted.runner == "docker":
                 raise
@@ -110,7 +110,7 @@ def _connect(address: str) -> "Engine":
     return Engine.connect(address)
 
 
-def _docker(
+async def _docker(
     engine: "Engine",
     wanted: Wanted,
     data: DataDir,
@@ -118,19 +118,18 @@ def _docker(
     environment: Mapping[str, str],
 ) -> Place:
     from emulator.images import Images  # noqa: PLC0415 an extra
+    from emulator.runners.docker import gpus  # noqa: PLC0415
     from emulator.runners.docker.runner import DockerRunner  # noqa: PLC0415
     from emulator.runners.docker.volumes import Volumes  # noqa: PLC0415
 
     images = Images(
         wanted.cache_dir, index=index, environment=environment, base_image=wanted.base_image
     )
-    runner = DockerRunner(
-        engine,
-        data.root,
-        data.instance,
-        image=_relay_image(engine, images),
-        gpus=wanted.gpus,
-    )
+    image = _relay_image(engine, images)
+    found = wanted.gpus
+    if found is None:
+        found = await gpus.count(engine, data.instance, await image(False))  # noqa: FBT003
+    runner = DockerRunner(engine, data.root, data.instance, image=image, gpus=found)
     installer = Installer(
         runner,
         Volumes(engine, data.instance, data.staged),
@@ -142,6 +141,49 @@ def _docker(
     return Place(runner, "container", images, installer)
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What `cmle doctor` says of the engine. ``open_because``: why jobs reach its machine."""
+
+    text: str
+    has_gpus: bool
+    open_because: str
+
+
+def look(environment: Mapping[str, str]) -> Seen:
+    """Look at the engine; OperatorError if there is none."""
+    engine = _connect(environment.get("DOCKER_HOST", ""))
+    from emulator.runners.docker import gpus, networks  # noqa: PLC0415 an extra
+    from emulator.runners.docker.firewall import Firewall  # noqa: PLC0415
+
+    async def why_open() -> str:
+        found = await engine.call(lambda client: client.networks())
+        image = await _image_with_python(engine)
+        here = networks.is_local(found)
+        return await Firewall(engine, "doctor", image=image, is_here=here).why_not()
+
+    try:
+        info = engine.info
+        memory = int(info.get("MemTotal") or 0) / (1 << 30)
+        text = f"{info.get('ServerVersion')}, {info.get('NCPU')} CPUs, {memory:.0f} GiB"
+        return Seen(text, gpus.is_possible(engine), asyncio.run(why_open()))
+    finally:
+        engine.close()
+
+
+async def _image_with_python(engine: "Engine") -> str:
+    """The first of the images of ours that are there; empty if there is none."""
+    found = await engine.call(
+        lambda client: client.images(filters={"reference": list(RELAY_IMAGES)})
+    )
+    named = [
+        (RELAY_IMAGES.index(name.partition(":")[0]), row["Size"], name)
+        for row in found
+        for name in row["RepoTags"] or ()
+        if name.partition(":")[0] in RELAY_IMAGES
+    ]
+    return str(min(named)[2]) if named else ""
+
+
 def _relay_image(engine: "Engine", images: "Images") -> Callable[[bool], Awaitable[str]]:
     """The relay runs in any image with a Python: one that is there, else a runtime's.
 
@@ -149,17 +191,7 @@ def _relay_image(engine: "Engine", images: "Images") -> Callable[[bool], Awaitab
     """
 
     async def image(may_build: bool) -> str:  # noqa: FBT001 one question
-        found = await engine.call(
-            lambda client: client.images(filters={"reference": list(RELAY_IMAGES)})
-        )
-        named = [
-            (RELAY_IMAGES.index(name.partition(":")[0]), row["Size"], name)
-            for row in found
-            for name in row["RepoTags"] or ()
-            if name.partition(":")[0] in RELAY_IMAGES
-        ]
-        if named or not may_build:
-            return min(named)[2] if named else ""
-        return (await images.ensure(*RELAY_RUNTIME)).image
+        found = await _image_with_python(engine)
+        return found if found or not may_build else (await images.ensure(*RELAY_RUNTIME)).image
 
     return image

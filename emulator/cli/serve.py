@@ -40,6 +40,18 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     help="Where replicas run; auto: in containers where a Docker Engine answers.",
 )
 @click.option(
+    "--gpus",
+    type=click.IntRange(0),
+    envvar="CMLE_GPUS",
+    help="How many GPUs containers may use, if they are not to be counted.",
+)
+@click.option(
+    "--base-image",
+    default="",
+    envvar="CMLE_BASE_IMAGE",
+    help="What runtime images are built from, if not the usual one.",
+)
+@click.option(
     "--isolation",
     type=click.Choice(["auto", "require", "namespaces", "none"]),
     default="auto",

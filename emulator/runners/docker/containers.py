@@ -11,28 +11,28 @@ from docker.api.client import APIClient
 from emulator.cluster import Exit, Line
 from emulator.errors import OperatorError
 from emulator.runners.docker import ends, reading
+from emulator.runners.docker.description import LABEL_DISK
 from emulator.runners.docker.engine import Engine, EngineLost, Refusal
 from emulator.runners.docker.frames import Lines, all_lines, last_traceback
 
 log = logging.getLogger(__name__)
 
-WORK_BYTES: Final = 16 << 30  # of what a replica writes
 _REMOVALS_AT_ONCE: Final = 8
 _LOOK_S: Final = 10.0  # between two looks where no news came
-_GRACE_S: Final = 15.0  # for an engine to come back: a restart with live-restore takes one
+GRACE_S: Final = 15.0  # for an engine to come back: a restart with live-restore takes one
 _RETRY_S: Final = 0.3
 _KILL_S: Final = 20.0
 _DRAIN_S: Final = 10.0
+_NOT_RUN: Final = frozenset({126, 127})
 _TAIL: Final = 500  # records of stderr, to find a traceback in
 
 
 class Containers:
     """What is not the engine's to know of them is remembered here, for this process's time."""
 
-    def __init__(self, engine: Engine, news: reading.News, work_bytes: int = WORK_BYTES) -> None:
+    def __init__(self, engine: Engine, news: reading.News) -> None:
         self._engine = engine
         self._news = news
-        self._work_bytes = work_bytes
         self._removals = asyncio.Semaphore(_REMOVALS_AT_ONCE)
         self.starting: set[str] = set()
         self._stopped: set[str] = set()
@@ -96,6 +96,9 @@ class Containers:
         traceback = ""
         if state["ExitCode"] and ends.seconds(state["StartedAt"]):
             tail = await reading.stored(self._engine, name, stdout=0, tail=_TAIL)
+            last = [text.decode(errors="replace") for _, _, text in tail]
+            if state["ExitCode"] in _NOT_RUN and (message := ends.init_failure(last)):
+                return Exit("failed_to_start", message=message)
             traceback = last_traceback(tail)
         return ends.end_of(state, stopped=name in self._stopped, traceback=traceback)
 
@@ -152,15 +155,26 @@ class Containers:
                     lambda client: client.containers(size=True, filters={"label": label})
                 )
                 for row in rows:
-                    await self._weigh(row["Names"][0][1:], row.get("SizeRw") or 0)
+                    if limit := int(row["Labels"].get(LABEL_DISK, 0)):
+                        await self._weigh(row["Names"][0][1:], row.get("SizeRw") or 0, limit)
 
-    async def _weigh(self, name: str, size: int) -> None:
-        if size > self._work_bytes and name not in self._overfull:
+    async def _weigh(self, name: str, size: int, limit: int) -> None:
+        if size > limit and name not in self._overfull:
             self._overfull[name] = (
-                f"The replica wrote {size >> 20} MiB to its disk, more than the "
-                f"{self._work_bytes >> 20} MiB that it may. Write to gs:// instead."
+                f"The replica wrote {size >> 20} MiB to its disk, more than the {limit >> 20} MiB "
+                "that it may. Write to gs:// instead."
             )
             await self._signal(name, "SIGKILL")
+
+    async def cpu_seconds(self, name: str) -> float | None:
+        """What it has used so far; None if it does not run."""
+        try:
+            found = await self._engine.call(
+                lambda client: client.stats(name, stream=False, one_shot=True)
+            )
+            return int(found["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+        except (KeyError, OperatorError):
+            return None
 
     async def _state(self, name: str) -> dict[str, Any]:
         found = await self._engine.call(lambda client: client.inspect_container(name))
@@ -222,6 +236,6 @@ class _Patience:
     async def holds(self) -> bool:
         """Wait a little; False when it has been too long."""
         now = asyncio.get_running_loop().time()
-        self._until = self._until or now + _GRACE_S
+        self._until = self._until or now + GRACE_S
         await asyncio.sleep(_RETRY_S)
         return now < self._until

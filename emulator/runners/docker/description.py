@@ -16,10 +16,11 @@ LABEL_REPLICA: Final = "cmle.replica"
 LABEL_NETWORK: Final = "cmle.network"  # who it is to the gateway, for a restarted emulator
 LABEL_ROLE: Final = "cmle.role"
 LABEL_LISTENS: Final = "cmle.listens"  # names of its sockets, from FIRST_PORT on
+LABEL_DISK: Final = "cmle.disk"  # bytes that it may write
+DISK_BYTES: Final = 16 << 30  # if its replica does not say
 FIRST_PORT: Final = 8500
 SHIMS_TARGET: Final = "/run/cmle"
 LISTENER: Final = f"{SHIMS_TARGET}/listening.py"
-PIDS: Final = 4096  # threads count; TensorFlow wants hundreds
 SHARED_MEMORY: Final = 1 << 30
 _LEAST_CPUS: Final = 0.01
 _LEAST_MEMORY: Final = 6 << 20
@@ -32,7 +33,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     """What a container's description depends on beside its replica.
 
     ``gateway`` is the relay's address on ``network``, empty where none is to be reached.
-    ``cpus`` is what the engine has. ``names`` lead to the gateway. ``work_dir`` is where a
+    ``cpus`` is what the engine has. ``names`` lead to the gateway; ``hosts`` are the addresses
+    of the site's hosts. ``work_dir`` is where a
     command begins.
     """
 
@@ -44,6 +46,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     cpus: float
     work_dir: str = WORK_TARGET
     names: tuple[str, ...] = ()
+    hosts: dict[str, str] = {}
     device_requests: bool = False
 
 
@@ -72,15 +75,19 @@ def container(replica: Replica, around: Surroundings) -> dict[str, Any]:
             task=replica.task,
             network=msgspec.json.encode(replica.network).decode(),
             listens=" ".join(replica.listen),
+            disk=str(replica.disk_bytes or DISK_BYTES),
         ),
         "HostConfig": _host_config(replica, around),
     }
     if argv:
         described |= {"Entrypoint": argv[:1], "Cmd": argv[1:], "WorkingDir": around.work_dir}
+    elif replica.args:
+        described["Cmd"] = list(replica.args)
     if around.network:
-        described["NetworkingConfig"] = {
-            "EndpointsConfig": {around.network: {"Aliases": aliases}},
-        }
+        endpoint: dict[str, Any] = {"Aliases": aliases}
+        if address := around.hosts.get(replica.hostname):
+            endpoint["IPAMConfig"] = {"IPv4Address": address}
+        described["NetworkingConfig"] = {"EndpointsConfig": {around.network: endpoint}}
     return described
 
 
@@ -90,7 +97,7 @@ def _host_config(replica: Replica, around: Surroundings) -> dict[str, Any]:
         "Init": True,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true"],
-        "PidsLimit": PIDS,
+        "PidsLimit": replica.processes,
         "ShmSize": min(SHARED_MEMORY, (replica.memory_bytes or 2 * SHARED_MEMORY) // 2),
         "LogConfig": {"Type": "json-file", "Config": {}},
         "Mounts": [
@@ -105,8 +112,9 @@ def _host_config(replica: Replica, around: Surroundings) -> dict[str, Any]:
             if (name := volume_of(bind))
         ],
     }
+    config["ExtraHosts"] = [f"{host}:{address}" for host, address in around.hosts.items()]
     if around.gateway:
-        config["ExtraHosts"] = [f"{name}:{around.gateway}" for name in around.names]
+        config["ExtraHosts"] += [f"{name}:{around.gateway}" for name in around.names]
         config["Dns"] = [around.gateway]
         config["DnsOptions"] = ["timeout:2", "attempts:1"]
     if replica.memory_bytes is not None:

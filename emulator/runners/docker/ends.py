@@ -2,7 +2,7 @@
 
 import calendar
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from emulator.cluster import Exit
@@ -11,6 +11,19 @@ RUNS: Final = frozenset({"running", "paused", "restarting", "removing"})
 _SIGNALS: Final = range(129, 160)  # init's convention: 128 + the signal
 _SIGKILL: Final = 9
 _NEVER: Final = "0001-01-01"
+_INIT: Final = re.compile(r"^\[FATAL tini \(\d+\)\] exec (.+) failed: (.+)$", re.MULTILINE)
+_INIT_SAYS: Final = {
+    "No such file or directory": "The program {0} cannot be run: the image has none.",
+    "Permission denied": (
+        "The program {0} cannot be run: it lacks the permission, or it belongs to root alone "
+        "(replicas do not run as root)."
+    ),
+    "Exec format error": (
+        "The program {0} cannot be run: it is not one for this machine's processor, or no "
+        "program at all."
+    ),
+}
+_LAST: Final = 5
 _TIME: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,9})?Z")
 
 
@@ -42,6 +55,17 @@ def end_of(state: Mapping[str, Any], *, stopped: bool, traceback: str = "") -> E
     )
 
 
+def init_failure(lines: Sequence[str]) -> str:
+    """Why init could not run the program, in words; empty if it could.
+
+    The engine starts its own init, and that says such things on standard error.
+    """
+    found = _INIT.search("\n".join(lines[-_LAST:]))
+    if found is None:
+        return ""
+    return _INIT_SAYS.get(found[2], "The program {0} cannot be run: {1}.").format(*found.groups())
+
+
 def seconds(time: str) -> float:
     """RFC 3339 in UTC to seconds since the epoch; 0 for the engine's "never"."""
     found = _TIME.fullmatch(time)
@@ -62,7 +86,7 @@ def explained(text: str) -> str:
 
 _REFUSALS: Final = (
     (
-        r"[Nn]o such image: (\S+)",
+        r"[Nn]o such image: (\S+?):?(?:\s|$)",
         (
             "The container image {0} is not on this machine, and nothing is fetched from a "
             "registry: build it, or bring it with `docker load`."
@@ -70,17 +94,17 @@ _REFUSALS: Final = (
     ),
     (
         r'exec: "([^"]*)": executable file not found in \$PATH',
-        "The image has no program {0}: it is not in its PATH.",
+        "The program {0} cannot be run: it is not in the PATH of the image.",
     ),
     (
         r'exec: "([^"]*)": (?:stat \S+: )?no such file or directory',
-        "The image has no program {0}.",
+        "The program {0} cannot be run: the image has none.",
     ),
     (
         r'exec: "([^"]*)": (?:stat \S+: )?permission denied',
         (
-            "The program {0} of the image may not be executed: it lacks the permission, or it "
-            "belongs to root alone (replicas do not run as root)."
+            "The program {0} cannot be run: it lacks the permission, or it belongs to root alone "
+            "(replicas do not run as root)."
         ),
     ),
     (

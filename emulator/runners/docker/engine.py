@@ -75,12 +75,18 @@ class Engine:
         return cls(client, info)
 
     async def call(self, work: Callable[[APIClient], T]) -> T:
-        """Run ``work`` in a thread; it makes one call or a few.
+        """Run ``work`` in a thread; it makes one call or a few. Cancelled, it still ends first.
 
         Raises Refusal or EngineLost.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self.ask, work)
+        asked = asyncio.get_running_loop().run_in_executor(self._threads, self.ask, work)
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            await asyncio.wait({asked})  # what it makes is there for whoever removes it
+            if not asked.cancelled():
+                asked.exception()
+            raise
 
     def ask(self, work: Callable[[APIClient], T]) -> T:
         """The same, in a thread of the caller's."""

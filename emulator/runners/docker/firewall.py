@@ -5,9 +5,9 @@ on any of its addresses) passes through INPUT, where nothing stops it.
 """
 
 import asyncio
-import contextlib
 import os
 import shutil
+import subprocess
 from typing import Any, Final
 
 import msgspec
@@ -43,13 +43,19 @@ class Firewall:
         """Put the rules in place; answer why that could not be done, or nothing."""
         return await self._run(closing(self._instance, opening))
 
+    async def why_not(self) -> str:
+        """Why the rules could not be put in place here, or nothing; changes nothing."""
+        return await self._run(f"{_WAIT} -S INPUT >/dev/null")
+
     async def remove(self) -> str:
         """Take the rules away; no error if there are none."""
         return await self._run(removal(self._instance))
 
     async def _run(self, script: str) -> str:
         if self._direct:
-            return await _locally(script)
+            return await asyncio.to_thread(_locally, script)
+        if not self._image:
+            return "this user may not change this machine's firewall, and no image has iptables"
         try:
             return await self._engine.call(lambda client: self._in_container(client, script))
         except OperatorError as error:
@@ -109,20 +115,20 @@ def removal(instance: str) -> str:
     )
 
 
-async def _locally(script: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", script),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-    )
+def _locally(script: str) -> str:
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), _DEADLINE_S)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        done = subprocess.run(
+            ["/bin/sh", "-c", script],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_DEADLINE_S,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
         return f"iptables did not end within {_DEADLINE_S:.0f} s"
-    text = said.decode(errors="replace").strip()
-    return text or f"iptables ended with status {process.returncode}" if process.returncode else ""
+    if done.returncode == 0:
+        return ""
+    return done.stderr.strip() or f"iptables ended with status {done.returncode}"

@@ -11,7 +11,9 @@ import calendar
 import json
 import re
 import struct
+import time
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from emulator.cluster import Line
@@ -21,9 +23,7 @@ RECORD: Final = "\x1ecmle "  # a record of logging on stderr: see sitecustomize
 TRACEBACK: Final = "T"
 _HEAD: Final = struct.Struct(">BxxxI")
 _LONGEST_FRAME: Final = 1 << 20
-_TIME: Final = re.compile(
-    rb"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z ", re.ASCII
-)
+_TIME: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z ")
 _PENDING: Final = 1000  # unfinished records that are kept
 
 
@@ -56,9 +56,13 @@ def _timed(payload: bytes) -> tuple[int, bytes]:
     found = _TIME.match(payload)
     if found is None:
         return 0, payload
-    year, month, day, hour, minute, second = map(int, found.groups()[:6])
-    whole = calendar.timegm((year, month, day, hour, minute, second))
-    return whole * 10**9 + int((found[7] or b"").ljust(9, b"0")), payload[found.end() :]
+    return _second(found[1]) + int((found[2] or b"").ljust(9, b"0")), payload[found.end() :]
+
+
+@lru_cache(maxsize=16)
+def _second(text: bytes) -> int:
+    """In nanoseconds."""
+    return calendar.timegm(time.strptime(text.decode(), "%Y-%m-%dT%H:%M:%S")) * 10**9
 
 
 class Lines:
@@ -73,9 +77,9 @@ class Lines:
     def take(self, frame: Frame) -> Iterator[Line]:
         """The lines that a frame ends."""
         stream, nanoseconds, text = frame
-        self._last = time = nanoseconds / 1e9 or self._last
-        for piece in self._splitters[stream or 1].feed(text, time):
-            yield from self._lines(stream, time, piece)
+        self._last = now = nanoseconds / 1e9 or self._last
+        for piece in self._splitters[stream or 1].feed(text, now):
+            yield from self._lines(stream, now, piece)
 
     def end(self) -> Iterator[Line]:
         """What no newline ended."""
@@ -83,7 +87,7 @@ class Lines:
             for piece in splitter.end():
                 yield from self._lines(stream, self._last, piece)
 
-    def _lines(self, stream: int, time: float, piece: bytes) -> Iterator[Line]:
+    def _lines(self, stream: int, now: float, piece: bytes) -> Iterator[Line]:
         text = piece.decode(errors="replace")
         if stream == 2 and text.startswith(RECORD):  # noqa: PLR2004 stderr
             record = self._records.take(text)
@@ -91,19 +95,19 @@ class Lines:
                 _, level, path, lineno, said = record
                 for at in range(0, len(said), LONGEST):
                     part = said[at : at + LONGEST]
-                    yield self._numbered(time, "log", part, (level, path, lineno))
+                    yield self._numbered(now, "log", part, (level, path, lineno))
             return
-        yield self._numbered(time, "stderr" if stream == 2 else "stdout", text)  # noqa: PLR2004
+        yield self._numbered(now, "stderr" if stream == 2 else "stdout", text)  # noqa: PLR2004
 
     def _numbered(
         self,
-        time: float,
+        now: float,
         stream: Literal["stdout", "stderr", "log"],
         text: str,
         place: tuple[str, str, int] = ("", "", 0),
     ) -> Line:
         self._seq += 1
-        return Line(self._seq, time, stream, text, *place)
+        return Line(self._seq, now, stream, text, *place)
 
 
 def all_lines(frames: Iterable[Frame]) -> Iterator[Line]:
@@ -141,10 +145,10 @@ class Records:
 def last_traceback(frames: Iterable[Frame]) -> str:
     """The last traceback among the frames of a log, or of its end."""
     splitter, records, found = Splitter(), Records(), ""
-    for stream, time, text in frames:
+    for stream, nanoseconds, text in frames:
         if stream != 2:  # noqa: PLR2004 stderr
             continue
-        for piece in splitter.feed(text, time / 1e9):
+        for piece in splitter.feed(text, nanoseconds / 1e9):
             line = piece.decode(errors="replace")
             if line.startswith(RECORD):
                 record = records.take(line)

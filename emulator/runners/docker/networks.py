@@ -36,6 +36,10 @@ class Subnet(msgspec.Struct, frozen=True):
     def relay(self) -> str:
         return str(IPv4Network(self.cidr)[2])
 
+    def of_host(self, number: int) -> str:
+        """The address of a site's host, the same whenever it is started again."""
+        return str(IPv4Network(self.cidr)[3 + number])
+
     @property
     def replicas(self) -> str:
         """The upper half, so that no replica takes an address of the lower."""
@@ -138,6 +142,12 @@ def _routes(table: Path) -> Iterator[IPv4Network]:
         address, mask = (int.from_bytes(bytes.fromhex(columns[n]), "little") for n in (1, 7))
         if mask:
             yield IPv4Network((address & mask, mask.bit_count()))
+
+
+def is_local(networks: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the engine's own bridges are this process's, too."""
+    ours = list(_routes(Path("/proc/net/route")))
+    return any(subnet in ours for subnet in _subnets(networks))
 
 
 def is_here(subnet: Subnet) -> bool:

@@ -14,7 +14,7 @@ from emulator.runners.docker.frames import Frame, Frames
 
 log = logging.getLogger(__name__)
 
-_WAITING: Final = 64  # pieces of a log that nobody has taken yet
+_WAITING_BYTES: Final = 4 << 20  # of a log that nobody has taken yet
 _AGAIN_S: Final = 0.5
 _TAIL: Final = 50  # records that a follower may have missed
 
@@ -66,32 +66,49 @@ def open_log(engine: Engine, container: str, **params: Any) -> Any:
 
 
 class _Reading:
-    """One thread that reads one log; its failure is raised by ``next``."""
+    """One thread that reads one log; its failure is raised by ``next``.
+
+    The engine sends each record by itself: what has come is handed over together.
+    """
 
     def __init__(self, engine: Engine, container: str) -> None:
         self._engine = engine
         self._container = container
         self._loop = asyncio.get_running_loop()
-        self._pieces: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
-        self._room = threading.Semaphore(_WAITING)
-        self._stream: CancellableStream | None = None
+        self._news = asyncio.Event()
+        self._changed = threading.Condition()
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._end: Exception | None = None
+        self._is_over = False
         self._closed = False
-        self._lock = threading.Lock()
+        self._stream: CancellableStream | None = None
         threading.Thread(target=self._work, name=f"log of {container}", daemon=True).start()
 
     async def next(self) -> bytes | None:
-        piece = await self._pieces.get()
-        self._room.release()
-        if isinstance(piece, Exception):
-            raise piece
-        return piece
+        """What has come since the last call; None at the end."""
+        while True:
+            await self._news.wait()
+            with self._changed:
+                self._news.clear()
+                data = b"".join(self._pieces)
+                self._pieces.clear()
+                self._size = 0
+                self._changed.notify_all()
+                if self._is_over:
+                    self._news.set()
+            if data:
+                return data
+            if self._is_over:
+                if self._end is not None:
+                    raise self._end
+                return None
 
     def close(self) -> None:
-        with self._lock:
+        with self._changed:
             self._closed = True
             stream = self._stream
-        for _ in range(_WAITING):
-            self._room.release()
+            self._changed.notify_all()
         if stream is not None:
             with contextlib.suppress(Exception):  # it may have ended by itself
                 stream.close()
@@ -99,31 +116,36 @@ class _Reading:
     def _work(self) -> None:
         try:
             self._engine.ask(lambda _: self._read())
-            self._put(None)
         except Exception as error:  # noqa: BLE001 raised where it is awaited
-            self._put(error)
+            self._end = error
+        with self._changed:
+            self._is_over = True
+        self._ring()
 
     def _read(self) -> None:
         response = open_log(self._engine, self._container, follow=1)
         content = response.iter_content(chunk_size=None)
-        with self._lock:
+        with self._changed:
             self._stream = CancellableStream(content, response)
-            if self._closed:
-                response.close()
-                return
         for data in content:
-            self._room.acquire()
-            if self._is_closed():
-                return
-            self._put(data)
+            if not self._take(data):
+                break
+        response.close()
 
-    def _is_closed(self) -> bool:
-        with self._lock:
-            return self._closed
+    def _take(self, data: bytes) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._size < _WAITING_BYTES)
+            was_empty = not self._pieces
+            self._pieces.append(data)
+            self._size += len(data)
+            is_open = not self._closed
+        if was_empty:
+            self._ring()
+        return is_open
 
-    def _put(self, piece: bytes | Exception | None) -> None:
+    def _ring(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
+            self._loop.call_soon_threadsafe(self._news.set)
 
 
 class News:

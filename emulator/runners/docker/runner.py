@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "docker"
 STARTS_AT_ONCE: Final = 4
-_SIZES_S: Final = 15.0
+SIZES_S: Final = 15.0
 
 Image = Callable[[bool], Awaitable[str]]
 
@@ -34,9 +34,9 @@ class DockerRunner:
     """Its state is the engine's: containers, networks and volumes, labelled with the instance."""
 
     def __init__(
-        self, engine: Engine, data_dir: Path, instance: str, *, image: Image, gpus: int | None = 0
+        self, engine: Engine, data_dir: Path, instance: str, *, image: Image, gpus: int = 0
     ) -> None:
-        """``image`` is the relay's, see there; ``gpus`` None counts them when first needed."""
+        """``image`` is the relay's, see there; ``gpus`` is how many there are."""
         self.engine = engine
         self.instance = instance
         self.bundle = data_dir / "authority" / "bundle.pem"
@@ -62,7 +62,7 @@ class DockerRunner:
         info = self.engine.info
         return Abilities(
             images=True,
-            gpus=self._gpus or 0,
+            gpus=self._gpus,
             cpus=int(info.get("NCPU") or 1),
             memory_bytes=int(info.get("MemTotal") or 0),
         )
@@ -88,7 +88,7 @@ class DockerRunner:
         await self.relay.ready()
         if self._readmitted is None or (self._readmitted.done() and self._readmitted.exception()):
             self._readmitted = asyncio.create_task(self._readmit())
-            self._spawn(self._each.watch_sizes(self._label, _SIZES_S))
+            self._spawn(self._each.watch_sizes(self._label, SIZES_S))
         await asyncio.shield(self._readmitted)
 
     @contextlib.asynccontextmanager
@@ -159,6 +159,12 @@ class DockerRunner:
         (network,) = found["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"]), port
 
+    async def usage(self, refs: Sequence[Ref]) -> Mapping[str, float]:
+        """See ``Metered.usage``."""
+        names = [ref.name for ref in refs]
+        used = await asyncio.gather(*(self._each.cpu_seconds(self.container(ref)) for ref in refs))
+        return {name: seconds for name, seconds in zip(names, used, strict=True) if seconds}
+
     async def sweep(self, known: Collection[str]) -> list[str]:
         """See ``Runner.sweep``."""
         try:
@@ -186,10 +192,9 @@ class DockerRunner:
             await self.relay.close()
         except OperatorError as error:
             log.warning("Not everything could be removed from the engine: %s", error)
-        await self.let_go()
 
     async def let_go(self) -> None:
-        """End the use, not what runs."""
+        """End the use of the engine, not what runs; nothing can be asked any more."""
         await self.relay.let_go()
         self._news.close()
         tasks = [*self._tasks, *filter(None, (self._readmitted,))]

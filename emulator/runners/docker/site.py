@@ -50,6 +50,8 @@ class DockerSite:
         self._runner = runner
         self._spec = spec
         self._network = network
+        subnet = network.subnet
+        self._hosts = {host: subnet.of_host(n) for n, host in enumerate(spec.hosts)}
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -64,6 +66,8 @@ class DockerSite:
                 f"The process {replica.name} names no container image, and the Docker runner has "
                 "nothing else to run. Serve with --runner process."
             )
+        if replica.hostname and self._hosts and replica.hostname not in self._hosts:
+            raise OperatorError(f"{replica.hostname} is not a host of this site.")
         files.refuse_writable(replica.binds)
         replica = msgspec.structs.replace(replica, isolation="container")
         async with self._runner.starting(ref):
@@ -72,7 +76,7 @@ class DockerSite:
             except Refusal as refusal:
                 if refusal.is_conflict:
                     raise OperatorError(
-                        f"The process {replica.name} of {ref.site_id} was started before."
+                        f"The process {replica.name} of {ref.site_id} was started already."
                     ) from refusal
                 message = ends.explained(refusal.text)
                 await self._runner.could_not_start(ref, Exit("failed_to_start", message=message))
@@ -94,9 +98,12 @@ class DockerSite:
                 cpus=self._runner.abilities.cpus,
                 work_dir=work_dir if work_dir not in {"", "/"} else WORK_TARGET,
                 names=google_hosts(catalog.load().regions),
+                hosts=self._hosts,
                 device_requests=self._runner.device_requests,
             )
-            described = description.container(with_variables(replica, self._runner.bundle), around)
+            described = description.container(
+                with_variables(replica, self._runner.bundle, self._spec.hosts), around
+            )
             archive = await asyncio.to_thread(self._archive, replica, around.work_dir)
             data = archive.finished()
             try:
