@@ -33,7 +33,7 @@ def check_files(texts, reads):
     """Raise when something reads files and one of the texts names a local one."""
     local = local_files.first_present(texts) if reads else None
     if local is not None:
-        raise local_files.refusal(local)
+        local_files.refuse(local)
 
 
 def is_reader(operation):

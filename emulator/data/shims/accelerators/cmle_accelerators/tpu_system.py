@@ -67,7 +67,9 @@ def metadata(cores):
     from tensorflow.python.tpu import topology, tpu_system_metadata
 
     devices = [Device(core(number), "TPU") for number in range(cores)]
-    return tpu_system_metadata.TPUSystemMetadata(
+    public = getattr(tpu_system_metadata, "TPUSystemMetadata", None)
+    described = public or tpu_system_metadata._TPUSystemMetadata  # the name in 1.15
+    return described(
         num_cores=cores,
         num_hosts=1,
         num_of_cores_per_host=cores,

@@ -20,7 +20,7 @@ def install(state):
             path = path.decode("utf-8", "replace")
         on_replica = getattr(options, "experimental_io_device", None)
         if state.started and path and not on_replica and local_files.is_local(path):
-            raise local_files.refusal(path)
+            local_files.refuse(path)
 
     def wrap(original):
         def checked(self, file_prefix, options=None):

@@ -4,8 +4,8 @@ import itertools
 import logging
 
 from tensorflow.python.eager import context as eager_context
-from tensorflow.python.framework import ops, tensor_spec
-from tensorflow.python.ops import array_ops, control_flow_ops
+from tensorflow.python.framework import dtypes, ops, tensor_spec
+from tensorflow.python.ops import array_ops, control_flow_ops, gen_resource_variable_ops
 from tensorflow.python.tpu import tpu
 from tensorflow.python.util import nest
 
@@ -104,12 +104,13 @@ def _trace_once(computation, inputs, flat, step):
     cores = len(inputs)
     contexts = []
 
-    def program(*values):
+    def program(_turn, *values):
         context = CoreContext(step, cores)
         contexts.append(context)
         return _run(computation, context, inputs[0], list(values))
 
-    function = _concrete(program, [_common_spec(column) for column in zip(*flat)])
+    specs = [_common_spec(column) for column in zip(*flat)]
+    function = _concrete(program, [tensor_spec.TensorSpec([], dtypes.resource)] + specs)
     step_rules.check_program(function.graph.get_operations(), function.graph)
     (context,) = contexts[-1:]
     captured = list(function.captured_inputs)
@@ -125,10 +126,19 @@ def _trace_once(computation, inputs, flat, step):
     for core in range(cores):
         mine = [context.handles[id(x)][core] if id(x) in context.handles else x for x in captured]
         with ops.device(tpu_system.cpu(core)):
-            result = function._call_flat(flat[core], mine)
+            result = function._call_flat([_turn_of_its_own()] + flat[core], mine)
         values = nest.flatten(result) if result is not None else []
         outputs.append([value for value in values if isinstance(value, ops.Tensor)])
     return outputs
+
+
+def _turn_of_its_own():
+    """A resource that no other core has.
+
+    TensorFlow runs stateful calls without one after another, and the first would wait in its
+    collective for the second.
+    """
+    return gen_resource_variable_ops.var_handle_op(dtype=dtypes.float32, shape=[])
 
 
 def _concrete(program, specs):
