@@ -21,6 +21,8 @@ VARIABLES: Final = {
     "Default: `cmle/default` in `$XDG_DATA_HOME`, which is `~/.local/share` by default.",
     "CMLE_CACHE_DIR": "Where binaries and runtime environments are kept, for all emulators of a "
     "user. Default: `cmle` in `$XDG_CACHE_HOME`, which is `~/.cache` by default.",
+    "CMLE_BASE_IMAGE": "The image that the images of runtimes are built from where "
+    "`--base-image` is not given.",
     "NO_COLOR": "Not empty: no colours.",
     "SHELL": "What `cmle shell` opens.",
     "PIP_*, UV_*": "The package index that installations use, with its certificates and "
