@@ -32,9 +32,8 @@ class Engine:
     @contextlib.contextmanager
     def connected(cls) -> Iterator[Self]:
         try:
+            from docker.client import from_env  # noqa: PLC0415 it may not be installed
             from docker.errors import DockerException  # noqa: PLC0415
-
-            from docker import from_env  # noqa: PLC0415 it may not be installed
         except ImportError as error:
             raise Missing("the Python package docker is not installed") from error
         try:
