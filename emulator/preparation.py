@@ -19,7 +19,7 @@ from emulator.resources import Job, TrainingInput
 from emulator.runtimes import Runtime
 from emulator.shipped import CAPTURE
 from emulator.staging import InstallationFailed, Installer, Package
-from emulator.training import Prepared
+from emulator.training import PRELOADED, Prepared
 
 _TRACE: Final = "Traceback (most recent call last):\n  [...]\nsubprocess.CalledProcessError: "
 
@@ -99,6 +99,7 @@ class Preparation:
             programs=(*seen.programs, f"{runtime.env_dir}/bin"),
             variables=runtime.variables,
             distributions=staged.distributions(),
+            imports=PRELOADED if await asyncio.to_thread(staged.imports, PRELOADED[0]) else (),
         )
 
     async def _fetch(self, uri: str, folder: Path, report: Report) -> Package:

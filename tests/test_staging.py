@@ -303,6 +303,26 @@ def test_programs_are_importable_and_on_path(plain: Bench, tmp_path: Path) -> No
     assert Path(seen.programs[0], "predictor.py").is_file()
 
 
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import os\nimport tensorflow as tf\n", True),
+        ("def f():\n    from tensorflow.keras import Model\n", True),
+        ("import tensorflow_hub\n", False),
+        ("TEXT = 'import tensorflow'\n", False),
+        ("", False),
+    ],
+)
+def test_sources_say_what_they_import(
+    runtime: Runtime, tmp_path: Path, source: str, *, found: bool
+) -> None:
+    trainer = tmp_path / runtime.library / "trainer"
+    trainer.mkdir(parents=True)
+    (trainer / "task.py").write_text(source)
+    assert Staged(runtime, str(tmp_path)).imports("tensorflow") is found
+    assert not Staged(runtime).imports("tensorflow")
+
+
 def test_sandbox_shows_packages_as_the_service_does(plain: Bench, tmp_path: Path) -> None:
     staged = plain.run(sdist(tmp_path, "trainer", {"trainer.py": ""}))
     seen = staged.seen("namespaces")
