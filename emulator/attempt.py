@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
@@ -132,7 +133,7 @@ class Attempt:
             if isinstance(event, BaseException):
                 raise event
         events = [event for event in found if not isinstance(event, BaseException)]
-        return sorted(events, key=lambda it: it.exit.ended if isinstance(it, Ended) else 1e99)
+        return sorted(events, key=_when)
 
     def _renew(self, action: Restart) -> None:
         """Another life under the same host name: in the same site, by another name."""
@@ -249,10 +250,12 @@ class Attempt:
         idle_s = self._grounds.terms.idle_s
         for task in tasks:
             self._heard(task.label)
-        while isinstance(self._grounds.runner, Metered):
+        busy = list(tasks)
+        while busy and isinstance(self._grounds.runner, Metered):
             await asyncio.sleep(idle_s / _LOOKS)
-            if found := await self._quiet(tasks, idle_s):
-                self._events.put_nowait(Idle(tuple(found)))
+            if idle := await self._quiet(busy, idle_s):
+                busy = [task for task in busy if task not in idle]
+                self._events.put_nowait(Idle(tuple(idle)))
 
     async def _quiet(self, tasks: Sequence[Task], window_s: float) -> list[Task]:
         """Which of these have printed nothing, and worked nothing, for this long."""
@@ -297,6 +300,11 @@ class Attempt:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._events.put_nowait(error)
             self._all_up.set()
+
+
+def _when(event: Event) -> float:
+    """When it came about; what has no time is said last."""
+    return (event.exit.ended or math.inf) if isinstance(event, Ended) else math.inf
 
 
 async def attend(

@@ -229,6 +229,12 @@ def test_later_package_overwrites_an_earlier_one(plain: Bench, tmp_path: Path) -
     assert imported(plain.run(*packages), "import both; print(both.X)") == "two"
 
 
+def test_what_was_installed_is_told_by_name(plain: Bench, tmp_path: Path) -> None:
+    package = sdist(tmp_path, "My_own.Trainer", {"mine.py": "X = 1"}, requires=("shared",))
+    assert plain.run(package).distributions() == ("my-own-trainer",)
+    assert plain.run().distributions() == ()
+
+
 def test_no_packages_need_no_folder(plain: Bench) -> None:
     staged = plain.run()
     assert plain.lines == [("INFO", "No packages to install.")]
