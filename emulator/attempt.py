@@ -211,12 +211,11 @@ class Attempt:
 
     async def _site(self) -> Site:
         """The place of the attempt; looked for again, or made, after something was lost."""
+        hosts = self._fitting.plan.hosts
         async with self._opening:
             if self._opened is None:
                 site = next(iter(self._refs.values())).site_id
-                spec = SiteSpec(
-                    site, hosts=self._fitting.plan.hosts, isolation=self._grounds.isolation
-                )
+                spec = SiteSpec(site, hosts=hosts, isolation=self._grounds.level(hosts))
                 self._opened = await self._grounds.runner.open(spec)
             return self._opened
 
@@ -275,9 +274,10 @@ class Attempt:
                 self._warn(text)
         spec = self._fitting.job.training_input or TrainingInput()
         report = self._ledger.reporter(self._name)
+        level = self._grounds.level(self._fitting.plan.hosts)
         for member in self._fitting.plan.members:
             label = member.task.label
-            report(f"Isolation of this replica: {self._grounds.isolation}.", task=label)
+            report(f"Isolation of this replica: {level}.", task=label)
             if member.image:
                 report(f"Running the container image {member.image}.", task=label)
             else:
