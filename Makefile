@@ -46,7 +46,7 @@ images: .venv/base.done  ## Build the images of docker/compose.yaml and of runti
 	docker/services.sh
 	$(BIN)/cmle runtimes build --image $(RUNTIMES)
 
-docs: .venv/base.done  ## Write the reference pages anew, from the program itself
+docs: .venv/test.done  ## Write the reference pages anew, from the program itself
 	$(BIN)/python -m emulator.reference docs
 
 wheel: .venv/base.done  ## Build dist/cmle-*.whl

@@ -6,16 +6,16 @@ FROM ${BASE_IMAGE} AS build
 COPY . /source
 RUN set -eu; \
     cd /source; \
-    python3 -m venv /opt/cmle; \
+    python3 -m venv --without-pip /opt/cmle; \
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_PROGRESS_BAR=off; \
     if [ -d wheels ]; then export PIP_NO_INDEX=1 PIP_FIND_LINKS=/source/wheels; fi; \
-    pip=/opt/cmle/bin/pip; \
-    $pip install --quiet --require-hashes --no-deps --requirement requirements/docker.txt; \
-    $pip install --quiet --no-deps --no-build-isolation .; \
+    pip="python3 -m pip --python /opt/cmle/bin/python"; \
+    $pip install --quiet --no-compile --require-hashes --no-deps --requirement requirements/docker.txt; \
+    $pip install --quiet --no-compile --no-deps --no-build-isolation .; \
     $pip uninstall --quiet --yes hatchling editables pathspec pluggy tomlkit trove-classifiers; \
     # It makes virtual environments; here runtimes are images.
     rm -f /opt/cmle/bin/uv /opt/cmle/bin/uvx; \
-    $pip uninstall --quiet --yes pip; \
+    python3 -m compileall -q /opt/cmle/lib/python3*/site-packages/emulator; \
     /opt/cmle/bin/cmle --version
 
 FROM ${BASE_IMAGE}

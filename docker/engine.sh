@@ -8,8 +8,9 @@
 #   status    say whether an engine answers and whether it is ours; exit 0 if one does
 #
 # Variables: ENGINE_DIR (log and pid, default /var/lib/cmle-engine), ENGINE_SOCKET (another than
-# /var/run/docker.sock), ENGINE_ARGS (further arguments of dockerd: a private engine has its own
-# --data-root, --exec-root, --bridge=none and --iptables=false).
+# /var/run/docker.sock), ENGINE_EXEC_ROOT (/var/run/docker), ENGINE_ARGS (more arguments of dockerd).
+# A second engine beside another has all of them, a --data-root of its own, and a network namespace of
+# its own (unshare --net): `--bridge=none` would remove the other's docker0.
 set -euo pipefail
 
 dir=${ENGINE_DIR:-/var/lib/cmle-engine}

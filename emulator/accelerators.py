@@ -1,19 +1,16 @@
 """What a replica gets for the accelerators that its job asks for: real ones, or a stub."""
 
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
+from emulator.accelerator_stubs import TPU_NODE_VARIABLE, gpu_variables, tpu_variables
 from emulator.cluster import Bind
 from emulator.plan import MASTER, Member, Plan
 from emulator.runners import Abilities
 from emulator.shipped import ACCELERATORS
 
 Policy = Literal["auto", "stub", "require"]
-
-GPU_STUB: Final = "CMLE_GPU_STUB"  # <type>:<count>, for the shim
-TPU_STUB: Final = "CMLE_TPU_STUB"  # <type>:<cores>
-TPU_NAME: Final = "KUBE_GOOGLE_CLOUD_TPU_ENDPOINTS"
 
 
 class Equipment(msgspec.Struct, frozen=True):
@@ -29,17 +26,17 @@ def equipment(plan: Plan, member: Member, abilities: Abilities, policy: Policy) 
     """What this member of a job gets."""
     real = _are_real(plan, abilities, policy)
     gpus = member.gpu.count if member.gpu and real else 0
-    named: dict[str, str] = {}
     stubs: dict[str, str] = {}
     if member.gpu and not real:
-        stubs[GPU_STUB] = str(member.gpu)
+        stubs |= gpu_variables(member.gpu.type, member.gpu.count)
     if plan.tpu and member.task == MASTER:
-        named[TPU_NAME] = member.host.replace("-master-", "-tpu-")
-        stubs[TPU_STUB] = str(plan.tpu)
+        node = member.host.replace("-master-", "-tpu-")
+        stubs |= tpu_variables(plan.tpu.type, plan.tpu.count, node)
     if not stubs or member.image:  # nothing is forced on a user's own image
+        named = {name: stubs[name] for name in stubs if name == TPU_NODE_VARIABLE}
         return Equipment(gpus, named)
     folder = str(ACCELERATORS)
-    return Equipment(gpus, named | stubs, (Bind(folder, folder),), (folder,))
+    return Equipment(gpus, stubs, (Bind(folder, folder),), (folder,))
 
 
 def refusal(plan: Plan, abilities: Abilities, policy: Policy) -> str | None:

@@ -125,7 +125,7 @@ class _Demo:
         self._report(runtime, job, uri, signatures, predictions)
         return {
             "job": job,
-            "tensorflow": runtime.tensorflow if runtime else "",
+            "tensorflow": runtime.tensorflow if runtime else None,
             "savedModel": uri,
             "instances": INSTANCES,
             "predictions": predictions,

@@ -36,6 +36,8 @@ class OwnRunner(Runner, Protocol):
 
     async def stop_all(self, grace_s: float = ...) -> None: ...
 
+    async def let_go(self) -> None: ...
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """What was asked for on the command line, as far as it is about where things run."""
@@ -169,16 +171,24 @@ def look(environment: Mapping[str, str]) -> Seen:
 
 
 async def _image_with_python(engine: "Engine") -> str:
-    """The smallest of the images of ours that are there; empty if there is none."""
+    """The first of the images of ours that are there; empty if there is none."""
     found = await engine.call(
         lambda client: client.images(filters={"reference": list(RELAY_IMAGES)})
     )
-    named = [(row["Size"], name) for row in found for name in row["RepoTags"] or ()]
-    return str(min(named)[1]) if named else ""
+    named = [
+        (RELAY_IMAGES.index(name.partition(":")[0]), row["Size"], name)
+        for row in found
+        for name in row["RepoTags"] or ()
+        if name.partition(":")[0] in RELAY_IMAGES
+    ]
+    return str(min(named)[2]) if named else ""
 
 
 def _relay_image(engine: "Engine", images: "Images") -> Callable[[bool], Awaitable[str]]:
-    """The relay runs in any image with a Python: one that is there, else a runtime's."""
+    """The relay runs in any image with a Python: one that is there, else a runtime's.
+
+    The emulator's own is the best: it has iptables, which closes the engine's machine to jobs.
+    """
 
     async def image(may_build: bool) -> str:  # noqa: FBT001 one question
         found = await _image_with_python(engine)

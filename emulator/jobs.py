@@ -91,11 +91,14 @@ class Jobs:
 
     def resume(self) -> set[str]:
         """Go on with every job that has not ended; answer the sites that they use."""
-        sites: set[str] = set()
-        for name, private in list(self._ledger.unfinished()):
-            sites.update(ref.site_id for ref in private.refs)
+        for name, _ in list(self._ledger.unfinished()):
             self._begin(name)
-        return sites
+        return self.sites()
+
+    def sites(self) -> set[str]:
+        """The sites of every job that has not ended."""
+        found = [ref for _, private in self._ledger.unfinished() for ref in private.refs]
+        return {ref.site_id for ref in found}
 
     async def close(self) -> None:
         """Let go of all jobs without changing their state; their sites are the runner's to end."""

@@ -258,7 +258,7 @@ def cmle_bucket(_cmle_rehearsal: "Rehearsal") -> str:
 
 
 @pytest.fixture
-def cmle_storage(_cmle_rehearsal: "Rehearsal", cmle_engine: "Engine") -> Any:
+def cmle_storage(_cmle_rehearsal: "Rehearsal", cmle_engine: "Engine") -> Iterator[Any]:
     """A google.cloud.storage.Client for the test's project, where that is installed.
 
     Elsewhere the emulator's own ``cmle_client.storage``, which knows gs:// URIs.
@@ -267,16 +267,19 @@ def cmle_storage(_cmle_rehearsal: "Rehearsal", cmle_engine: "Engine") -> Any:
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import storage
     except ImportError:
-        return _cmle_rehearsal.client.storage
-    return storage.Client(
+        yield _cmle_rehearsal.client.storage
+        return
+    client = storage.Client(
         project=_cmle_rehearsal.project,
         credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
         client_options={"api_endpoint": cmle_engine.url},
     )
+    yield client
+    client.close()
 
 
 @pytest.fixture
-def cmle_ml(_cmle_rehearsal: "Rehearsal", cmle_engine: "Engine") -> Any:
+def cmle_ml(_cmle_rehearsal: "Rehearsal", cmle_engine: "Engine") -> Iterator[Any]:
     """The API as ``discovery.build("ml", "v1")`` gives it, where that is installed.
 
     Elsewhere the emulator's own ``cmle_client``.
@@ -285,14 +288,17 @@ def cmle_ml(_cmle_rehearsal: "Rehearsal", cmle_engine: "Engine") -> Any:
         from google.auth.credentials import AnonymousCredentials
         from googleapiclient import discovery
     except ImportError:
-        return _cmle_rehearsal.client
-    return discovery.build(
+        yield _cmle_rehearsal.client
+        return
+    api = discovery.build(
         "ml",
         "v1",
         credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
         cache_discovery=False,
         client_options={"api_endpoint": cmle_engine.url},
     )
+    yield api
+    api.close()
 
 
 @pytest.fixture

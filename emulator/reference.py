@@ -5,15 +5,15 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 import click
 
+from emulator import pytest_plugin
 from emulator.checks import reference as checks
 from emulator.cli import COMMANDS, cmle
 from emulator.cli.exits import codes
 from emulator.exports import reference as exports
-from emulator.shipped import PACKAGE
 
 _MADE: Final = "Made from the program itself by `make docs`; do not edit.\n"
 VARIABLES: Final = {
@@ -21,6 +21,8 @@ VARIABLES: Final = {
     "Default: `cmle/default` in `$XDG_DATA_HOME`, which is `~/.local/share` by default.",
     "CMLE_CACHE_DIR": "Where binaries and runtime environments are kept, for all emulators of a "
     "user. Default: `cmle` in `$XDG_CACHE_HOME`, which is `~/.cache` by default.",
+    "CMLE_BASE_IMAGE": "The image that the images of runtimes are built from where "
+    "`--base-image` is not given.",
     "NO_COLOR": "Not empty: no colours.",
     "SHELL": "What `cmle shell` opens.",
     "PIP_*, UV_*": "The package index that installations use, with its certificates and "
@@ -104,35 +106,42 @@ def settings() -> str:
         _OF_THE_EMULATOR,
         _options(serve),
         "## pytest\n",
-        _table(("option", "meaning"), _pytest_options()),
+        _table(("option", "meaning"), iter(_told().options)),
     ]
     return "\n".join(blocks)
 
 
-def _calls(name: str) -> Iterator[ast.Call]:
-    """The calls of a method of pytest's, anywhere in the package."""
-    for node in (node for tree in _trees() for node in ast.walk(tree)):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == name:
-            yield node
+class _Recorder:
+    """Takes what the plugin tells pytest about its options and markers."""
+
+    def __init__(self) -> None:
+        self.options: list[tuple[str, str]] = []
+        self.markers: list[str] = []
+
+    def getgroup(self, *_: str) -> Self:
+        return self
+
+    def addini(self, name: str, **words: Any) -> None:
+        self.options.append((f"`{name}` in `pytest.ini`", _sentence(words["help"])))
+
+    def addoption(self, name: str, **words: Any) -> None:
+        self.options.append((f"`{name}`", _sentence(words["help"])))
+
+    def addinivalue_line(self, name: str, line: str) -> None:
+        if name == "markers":
+            self.markers.append(line)
 
 
-def _trees() -> Iterator[ast.Module]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        text = path.read_text() if "data" not in path.relative_to(PACKAGE).parts else ""
-        if "import pytest" in text:
-            yield ast.parse(text)
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
-def _pytest_options() -> Iterator[tuple[str, str]]:
-    for method, where in (("addini", "`{}` in `pytest.ini`"), ("addoption", "`{}`")):
-        for call in _calls(method):
-            words = {each.arg: each.value for each in call.keywords}
-            help_text = words.get("help") or (call.args[1] if len(call.args) > 1 else None)
-            yield where.format(_constant(call.args[0])), _constant(help_text).capitalize() + "."
-
-
-def _constant(node: ast.expr | None) -> str:
-    return str(ast.literal_eval(node)) if node is not None else ""
+def _told() -> _Recorder:
+    recorder: Any = _Recorder()
+    pytest_plugin.pytest_addoption(recorder)
+    pytest_plugin.pytest_configure(recorder)
+    told: _Recorder = recorder
+    return told
 
 
 def fixtures() -> str:
@@ -142,19 +151,14 @@ def fixtures() -> str:
         "The plugin is there as soon as `cmle` is installed beside pytest; "
         "nothing starts before a test asks for a fixture.\n"
     )
-    for tree in _trees():
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and (scope := _scope(node)):
-                text = (ast.get_docstring(node) or "").replace("``", "`")
-                blocks += [f"## {node.name}\n", f"*For each {scope}.* {text}\n"]
-    markers = [
-        _constant(call.args[1])
-        for call in _calls("addinivalue_line")
-        if _constant(call.args[0]) == "markers"
-    ]
-    if markers:
+    for node in ast.parse(inspect.getsource(pytest_plugin)).body:
+        if isinstance(node, ast.FunctionDef) and (scope := _scope(node)):
+            text = (ast.get_docstring(node) or "").replace("``", "`")
+            blocks += [f"## {node.name}\n", f"*For each {scope}.* {text}\n"]
+    if markers := _told().markers:
         rows = (
-            (f"`{name}`", text.strip()) for name, _, text in (m.partition(":") for m in markers)
+            (f"`{name}`", _sentence(text.strip()))
+            for name, _, text in (it.partition(":") for it in markers)
         )
         blocks += ["## Markers\n", _table(("marker", "meaning"), rows)]
     return "\n".join(blocks)
@@ -166,8 +170,8 @@ def _scope(node: ast.FunctionDef) -> str:
         call = decorator.func if isinstance(decorator, ast.Call) else decorator
         if ast.unparse(call) == "pytest.fixture":
             words = decorator.keywords if isinstance(decorator, ast.Call) else []
-            chosen = [_constant(each.value) for each in words if each.arg == "scope"]
-            return "test" if chosen in ([], ["function"]) else chosen[0]
+            chosen = [ast.literal_eval(each.value) for each in words if each.arg == "scope"]
+            return "test" if chosen in ([], ["function"]) else str(chosen[0])
     return ""
 
 

@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_dir: Path | None = None
     wheelhouse: Path | None = None
     grace_s: float = 30.0
+    keep_jobs: bool = False
     limits: LimitPolicy = "scaled"
     replica_scale: float = 1.0
     gpu: GpuPolicy = "auto"
@@ -189,6 +190,7 @@ class _Parts(msgspec.Struct, frozen=True):
     objects: Objects
     store: Store
     logs: Logs
+    keeps_jobs: bool
 
     async def begin(self) -> None:
         """Go on with everything that a killed emulator left, and sweep what nobody knows."""
@@ -197,11 +199,15 @@ class _Parts(msgspec.Struct, frozen=True):
         self.models.resume()
 
     async def end(self) -> None:
-        """Let go of the work in progress, then end every process of it."""
+        """Let go of the work in progress, then end every process of it, or all but jobs'."""
         await self.jobs.close()
         await self.models.close()
         await self.predictions.close()
-        await self.runner.stop_all()
+        if self.keeps_jobs and (running := self.jobs.sites()):
+            await self.runner.sweep(running)
+            await self.runner.let_go()
+        else:
+            await self.runner.stop_all()
         await self.objects.aclose()
         self.logs.close()
         self.store.close()
@@ -267,7 +273,8 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts
         limits=Admission(grounds),
         catalog=offered,
     )
-    return _Parts(services, jobs, models, runner, predictions, objects, store, logs)
+    keeps_jobs = settings.keep_jobs
+    return _Parts(services, jobs, models, runner, predictions, objects, store, logs, keeps_jobs)
 
 
 def _terms(settings: Settings) -> Terms:

@@ -93,6 +93,8 @@ def watch(room: Room, options: Sequence[str], leave: Callable[[], None]) -> int:
                 leave()
                 while not _is_deserted(LOOK_S):
                     pass
+                if room.is_occupied():
+                    return 0  # another emulator has come since
     except OperatorError as error:
         print(error)  # noqa: T201 read by who waits for the start
         return error.exit_code

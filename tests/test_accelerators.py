@@ -1,6 +1,7 @@
 import pytest
 
 from emulator import catalog
+from emulator.accelerator_stubs import TPU_NODE_VARIABLE, gpu_variables, tpu_variables
 from emulator.accelerators import Equipment, Policy, equipment, refusal, warnings
 from emulator.cluster import Bind
 from emulator.plan import Plan, plan
@@ -37,7 +38,7 @@ def test_real_gpus_are_taken_where_there_are_enough() -> None:
 def test_otherwise_cpus_pass_for_them(abilities: Abilities, policy: Policy) -> None:
     found = given_to_master(job("BASIC_GPU"), abilities, policy)
     assert found.gpus == 0
-    assert found.variables == {"CMLE_GPU_STUB": "NVIDIA_TESLA_K80:1"}
+    assert found.variables == gpu_variables("NVIDIA_TESLA_K80", 1)
     assert found.binds == (Bind(FOLDER, FOLDER),)
     assert found.python_path == (FOLDER,)
     (warning,) = warnings(job("BASIC_GPU"), abilities, policy)
@@ -54,9 +55,9 @@ def test_real_ones_alone_may_be_required() -> None:
 
 def test_a_tpu_is_always_a_stub_of_the_master() -> None:
     found = given_to_master(job("BASIC_TPU"), ONE, "require")
-    name = found.variables.pop("KUBE_GOOGLE_CLOUD_TPU_ENDPOINTS")
-    assert name.startswith("cmle-training-tpu-")
-    assert found.variables == {"CMLE_TPU_STUB": "TPU_V2:8"}
+    node = found.variables[TPU_NODE_VARIABLE]
+    assert node.startswith("cmle-training-tpu-")
+    assert found.variables == tpu_variables("TPU_V2", 8, node)
     (warning,) = warnings(job("BASIC_TPU"), ONE, "auto")
     assert "8 cores" in warning
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.answer import Answer
 from emulator.assertions import (
     assert_golden,
     assert_job_succeeded,
@@ -86,7 +87,7 @@ def test_predictions_may_differ_a_little() -> None:
 @pytest.mark.parametrize(
     ("answer", "expected", "text"),
     [
-        ({"error": "no"}, None, "expected a list of predictions, found {'error': 'no'}"),
+        ({"error": "no"}, None, "expected predictions, found the error: no"),
         ([1.0], [1.0, 2.0], "expected 2 predictions, found 1"),
         ([{"y": [1.0, math.nan]}], None, r"prediction 0\['y'\]\[1\]: expected a finite number"),
         (["NaN"], None, "prediction 0: expected a finite number, found nan"),
@@ -134,6 +135,32 @@ def test_golden_file_is_written_then_compared(tmp_path: Path) -> None:
         assert_golden([2.0], path)
     with pytest.raises(AssertionError, match="for other instances"):
         assert_golden([1.0], path, instances=["b"])
+
+
+def test_instance_of_a_wrong_prediction_is_shown() -> None:
+    answer = Answer({"predictions": [{"y": 1.0}, {"y": 5.0}]}, [{"x": "first"}, {"x": "second"}])
+    with pytest.raises(AssertionError) as caught:
+        assert_predictions(answer, [{"y": 1.0}, {"y": 2.0}])
+    assert "prediction 1['y']: expected 2.0, found 5.0" in str(caught.value)
+    assert "its instance: {'x': 'second'}" in str(caught.value)
+    assert "first" not in str(caught.value)
+
+
+def test_instance_that_is_refused_is_shown() -> None:
+    answer = Answer({"error": "all refused"}, ["a", "b" * 1000], {1: "b is refused"})
+    with pytest.raises(AssertionError) as caught:
+        assert_predictions(answer)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "expected predictions, found the error: all refused"
+    assert lines[1] == "instance 1 fails alone, too: b is refused"
+    assert lines[2].startswith("  its instance: 'bbb")
+    assert len(lines[2]) < 500
+
+
+def test_found_signatures_are_shown_with_types_and_shapes() -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert_servable(model(predict=SERVING))
+    assert "\n  predict:\n    x: float32 unknown\n    → y: float32 unknown" in str(caught.value)
 
 
 def test_schema_is_given_or_made_of_a_signature() -> None:

@@ -16,7 +16,6 @@ from emulator.course import PreparationFailed
 from emulator.datadir import DataDir
 from emulator.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from emulator.grounds import Grounds
-from emulator.isolation import probe
 from emulator.jobs import Jobs
 from emulator.ledger import Ledger, Report
 from emulator.logs import Logs
@@ -336,61 +335,3 @@ def test_a_job_of_a_stopped_emulator_runs_again(tmp_path: Path) -> None:
 
     run(stopped())
     run(started())
-
-
-MEETING = """
-import json, os, socket, sys, time
-config = json.loads(os.environ["TF_CONFIG"])
-task, cluster = config["task"], config["cluster"]
-if task["type"] == "chief":
-    for address in cluster["worker"] + cluster["ps"]:
-        host, port = address.rsplit(":", 1)
-        for attempt in range(200):
-            try:
-                with socket.create_connection((host, int(port)), timeout=5) as peer:
-                    print("met", peer.makefile().readline().strip(), flush=True)
-                break
-            except OSError:
-                time.sleep(0.1)
-        else:
-            sys.exit("nobody at " + address)
-else:
-    port = int(cluster[task["type"]][task["index"]].rsplit(":", 1)[1])
-    with socket.create_server(("", port)) as server:
-        print("listening", flush=True)
-        peer, _ = server.accept()
-        with peer:
-            peer.sendall(("%s %d\\n" % (task["type"], task["index"])).encode())
-    while task["type"] == "ps":
-        time.sleep(1)
-"""
-
-
-@pytest.mark.parametrize("isolation", ["none", "namespaces"])
-def test_the_replicas_of_a_cluster_reach_each_other(tmp_path: Path, isolation: Isolation) -> None:
-    if isolation == "namespaces" and probe().isolation == "none":
-        pytest.skip("this machine allows no namespaces")
-
-    async def work() -> None:
-        async with room(tmp_path, isolation) as here:
-            meets = here.module(
-                "meets",
-                MEETING,
-                scale_tier="CUSTOM",
-                master_type="n1-standard-4",
-                worker_type="n1-standard-4",
-                worker_count=2,
-                parameter_server_type="n1-standard-4",
-                parameter_server_count=1,
-            )
-            await here.jobs.submit("p", meets)
-            ended = await here.ended("meets")
-
-            assert ended.state == "SUCCEEDED", (ended.error_message, here.messages("meets"))
-            met = [text for text in here.messages("meets") if text.startswith("met ")]
-            assert met == ["met worker 0", "met worker 1", "met ps 0"]
-            assert "listening" in here.messages("meets", "ps-replica-0")
-            shared = [text for text in here.messages("meets") if "share the network" in text]
-            assert len(shared) == (isolation == "none")
-
-    run(work())

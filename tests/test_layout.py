@@ -18,7 +18,7 @@ SOURCES = sorted(
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 LONGEST = 400
 VAGUE = {"utils", "util", "helpers", "common", "manager", "base", "misc", "core"}
-TEST_ROOMS = {"scenarios", "conformance"}  # of the whole, not of one module
+TEST_ROOMS = {"scenarios", "conformance", "docker"}  # of the whole, not of one module
 OF_THE_HOUSE = {
     "docs",
     "recipes",

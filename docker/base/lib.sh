@@ -63,16 +63,29 @@ find_python() {
         "(pyenv install $1), or name it: PYTHON=/path/to/python$1."
 }
 
-# python_tree TARGET: copy the Python below TARGET, without what no program of a job asks for.
+# python_tree TARGET: copy the Python below TARGET, with pip, without what no program of a job asks for.
 python_tree() {
+    local library=$1/lib/python$short wheel name
     mkdir -p "$1/bin" "$1/lib"
     tar -C "$prefix" -c --hard-dereference --exclude=__pycache__ --exclude='*.a' --exclude=site-packages \
         --exclude='config-*' --exclude=test --exclude=tests --exclude=idlelib --exclude=idle_test \
         --exclude=turtledemo --exclude='*tkinter*' --exclude='_test*.so' --exclude=pkgconfig \
         "bin/python$short" lib | tar -C "$1" -x --no-same-owner
-    mkdir -p "$1/lib/python$short/site-packages"
     ln -s "python$short" "$1/bin/python3"
     ln -s python3 "$1/bin/python"
+    # Symbols for debuggers are half of it.
+    command -v strip >/dev/null && find "$1" -name '*.so*' -type f -exec strip --strip-unneeded {} +
+    # A bundled wheel is a zip of what it installs: no need to run anything.
+    mkdir -p "$library/site-packages"
+    for wheel in "$library"/ensurepip/_bundled/*.whl; do
+        python3 -m zipfile -e "$wheel" "$library/site-packages"
+    done
+    rm -f "$library"/site-packages/*/_vendor/distlib/*.exe "$library"/site-packages/setuptools/*.exe
+    for name in pip pip3 "pip$short"; do
+        printf '#!/usr/local/bin/python3\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n' \
+            >"$1/bin/$name"
+        chmod 755 "$1/bin/$name"
+    done
 }
 
 # key_of TEXT…: what an image is made of, in short.

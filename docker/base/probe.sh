@@ -21,10 +21,6 @@ say "collecting Python $version and the libraries that it asks for"
 python_tree "$root/usr/local"
 mkdir -p "$root"/{bin,etc,lib,lib64,tmp,run,proc,sys,dev,root,var/tmp,usr/bin}
 chmod 1777 "$root/tmp" "$root/var/tmp"
-# A bundled wheel is a zip of what it installs: pip, without running anything.
-for wheel in "$root/usr/local/lib/python$short"/ensurepip/_bundled/*.whl; do
-    python3 -m zipfile -e "$wheel" "$root/usr/local/lib/python$short/site-packages"
-done
 rm -rf "$root/usr/local/lib/python$short"/{ensurepip/_bundled,lib2to3,pydoc_data}
 for program in "${programs[@]}"; do
     cp -L "$(type -P "$program")" "$root/bin/$program"

@@ -3,8 +3,7 @@ ARG DEBIAN
 FROM ${DEBIAN}
 ADD python.tar /usr/local/
 RUN ldconfig \
- && python3 -m ensurepip --default-pip >/dev/null 2>&1 \
- && ln -sf pip3 /usr/local/bin/pip \
- && { python3 -m compileall -q /usr/local/lib >/dev/null || true; } \
- && python3 -c 'import bz2, ctypes, curses, lzma, readline, sqlite3, ssl, uuid, zlib'
+ && { python3 -m compileall -q -x site-packages /usr/local/lib >/dev/null || true; } \
+ && python3 -c 'import bz2, ctypes, curses, lzma, readline, sqlite3, ssl, uuid, zlib' \
+ && pip --version
 CMD ["python3"]

@@ -279,15 +279,15 @@ async def get_config(_: Services, call: Call) -> Reply:
     )
 
 
-async def get_location(_: Services, call: Call) -> Reply:
-    region = catalog.load().regions.get(call.ids["locations"])
+async def get_location(services: Services, call: Call) -> Reply:
+    region = services.catalog.regions.get(call.ids["locations"])
     if region is None:
         raise NotFound.field("name", texts.LOCATION_NOT_FOUND)
     return _location(call.project_id, call.ids["locations"], region)
 
 
-async def list_locations(_: Services, call: Call) -> Reply:
-    regions = sorted(catalog.load().regions.items())
+async def list_locations(services: Services, call: Call) -> Reply:
+    regions = sorted(services.catalog.regions.items())
     locations = [_location(call.project_id, name, region) for name, region in regions]
     return listed(call, "locations", locations, lambda location: location.name)
 

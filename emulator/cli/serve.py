@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emulator.cli.options import cache_dir_option, data_dir_option, format_option
+from emulator.cli.options import BASE_IMAGE_HELP, cache_dir_option, data_dir_option, format_option
 from emulator.cli.output import show
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     type=click.Path(path_type=Path),
     help="The program, if it is not to be found or obtained.",
 )
+@click.option("--base-image", default="", envvar="CMLE_BASE_IMAGE", help=BASE_IMAGE_HELP)
 @click.option(
     "--fake-gcs-url",
     default="",
@@ -143,6 +144,11 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     help="Tables that add to the scale tiers, machine types, accelerators and regions.",
 )
 @format_option
+@click.option(
+    "--keep-jobs",
+    is_flag=True,
+    help="Stopping leaves running jobs alone; the next start goes on with them.",
+)
 @click.option("--while-stdin-open", is_flag=True, hidden=True)
 def serve(*, while_stdin_open: bool, form: str, **settings: Any) -> None:
     """Run the emulator in the foreground; SIGINT or SIGTERM ends it.

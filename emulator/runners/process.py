@@ -199,6 +199,9 @@ class ProcessRunner:
         names = _sockets(f"cmle-site-{self._instance}-")
         await asyncio.gather(*(self._close(name, grace_s) for name in names))
 
+    async def let_go(self) -> None:
+        """End the use, not what runs: supervisors wait for the next emulator for their grace."""
+
     async def ask(self, site_id: str, request: dict[str, Any]) -> dict[str, Any]:
         """One request to a supervisor; OSError if there is none, or it goes before answering."""
         return await self._ask(control_name(self._instance, site_id), request)

@@ -1,5 +1,6 @@
 """A program that tries to get out of where it runs, and says what came of it.
 
+Where an attempt succeeds it changes nothing: it sets what was set already, or undoes it at once.
 ``python escape_attempts.py CONFIG`` prints one JSON object a line, ``{"attempt", "escaped",
 "detail"}``, and ends with 0 once all were made. It needs nothing but Python from 3.6 on.
 CONFIG is a JSON object; each key may be missing:
@@ -7,11 +8,12 @@ CONFIG is a JSON object; each key may be missing:
 ``tcp``        ``[[name, host, port], …]``: places that must not be reached
 ``ports``      ports that are tried on every router and bridge address that can be guessed
 ``unix``       paths of sockets outside, ``abstract`` names of such sockets (without the NUL)
-``read``       files outside, ``write`` files that must not be written
+``read``       files outside, ``write`` files that must not be written, ``create`` nor made
 ``pids``       processes outside, ``commands`` words in their command lines
 ``variables``  names of the outside's environment variables
 ``metadata``   words of which the metadata server's answer must have one, if there is one
 ``fetch``      ``[[name, url, [status, …]], …]``: the statuses that are no way out
+``powers``     false leaves out the attempts that need no word of the outside
 """
 
 import ctypes
@@ -21,6 +23,7 @@ import os
 import socket
 import struct
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -28,8 +31,9 @@ TIMEOUT_S = 2.0
 METADATA = "169.254.169.254"
 _NEWNS, _NEWUSER, _NEWNET = 0x20000, 0x10000000, 0x40000000
 _MS_REMOUNT, _MS_BIND = 32, 4096
-_PTRACE_ATTACH, _PTRACE_DETACH = 16, 17
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR = 0x8913, 0x8914, 0x8916
+_PTRACE_SEIZE = 0x4206
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCDARP = 0x8913, 0x8914, 0x8953
+_EPERM = 1
 _MACHINE = os.uname().machine
 _SYSCALLS = {  # (open_by_handle_at, bpf, keyctl)
     "x86_64": (304, 321, 250),
@@ -87,12 +91,15 @@ def neighbours():
     with open("/proc/net/route") as table:
         for row in list(table)[1:]:
             name, net, router, _, _, _, _, mask = row.split()[:8]
-            net, router, mask = (struct.unpack("<I", bytes.fromhex(x))[0] for x in (net, router, mask))
-            ordered = [socket.ntohl(value) for value in (net, router)]
+            # the table shows an address as the number that its four bytes are in memory
+            net, router, mask = (
+                struct.unpack(">I", struct.pack("=I", int(text, 16)))[0]
+                for text in (net, router, mask)
+            )
             if router:
-                found.append(ordered[1])
+                found.append(router)
             elif name != "lo":
-                found += [ordered[0] + 1, ordered[0] | (~socket.ntohl(mask) & 0xFFFFFFFF) - 1]
+                found += [net + 1, (net | (~mask & 0xFFFFFFFF)) - 1]
     return sorted({socket.inet_ntoa(struct.pack(">I", number)) for number in found})
 
 
@@ -136,22 +143,25 @@ def interfaces():
     return [name for _, name in socket.if_nameindex() if name != "lo"] or ["lo"]
 
 
-def interface_down():
+def set_interface():
+    """Whoever may set its flags, here to what they are, may take the network down."""
     name = interfaces()[0].encode()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         row = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16s16x", name))
-        flags = struct.unpack("16sH14x", row)[1]
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", name, flags & ~1))
         fcntl.ioctl(control, _SIOCSIFFLAGS, row)
-        return "%s was down for a moment" % name.decode()
+        return "%s may be set" % name.decode()
 
 
-def another_address():
-    name = interfaces()[0].encode() + b":9"
+def forge_neighbour():
+    """Forget the hardware address of a host that is not there: ARP tables may be changed."""
+    place = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton("192.0.2.1"))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        place = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton("10.255.255.77"))
-        fcntl.ioctl(control, _SIOCSIFADDR, struct.pack("16s16s", name, place))
-        return "%s has another address" % name.decode()
+        try:
+            fcntl.ioctl(control, _SIOCDARP, struct.pack("16s16xi16s16s", place, 0, b"", b"lo"))
+        except OSError as error:
+            if error.errno == _EPERM:
+                raise
+        return "the ARP table may be changed"
 
 
 # -- files and mounts
@@ -163,18 +173,40 @@ def read(path):
 
 
 def write(path):
-    with open(path, "ab"):
-        return "opened for writing"
+    os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+    return "opened for writing"
 
 
-def mount(kind, target, flags=0, source="none"):
-    call(libc.mount, source.encode(), target.encode(), kind and kind.encode(), flags, None)
+def create(path):
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    return "created"
+
+
+def mount(kind, target):
+    call(libc.mount, b"none", target.encode(), kind.encode(), 0, None)
+    libc.umount2(target.encode(), 2)
     return "mounted"
 
 
-def unmount(target):
+def remount(target):
+    """Writable, and otherwise as it is."""
+    with open("/proc/self/mountinfo") as table:
+        rows = [row.split()[4:6] for row in table]
+    options = [options.split(",") for place, options in rows if place == target]
+    if not options:
+        raise OSError("%s is no mount" % target)
+    names = {"nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 1024, "nodiratime": 2048}
+    flags = sum(names.get(name, 0) for name in options[-1])
+    call(libc.mount, b"none", target.encode(), None, _MS_REMOUNT | _MS_BIND | flags, None)
+    return "remounted"
+
+
+def uncover(target):
+    with open("/proc/self/mountinfo") as table:
+        if all(row.split()[4] != target for row in table):
+            raise OSError("%s is not covered" % target)
     call(libc.umount2, target.encode(), 2)
-    return "unmounted"
+    return "uncovered"
 
 
 def make_device():
@@ -182,6 +214,11 @@ def make_device():
     os.mknod(path, 0o600 | 0o060000, os.makedev(8, 0))
     os.unlink(path)
     return "made a block device"
+
+
+def change_root(path):
+    os.chroot(path)
+    return "changed the root"
 
 
 def by_handle():
@@ -203,10 +240,9 @@ def signal_it(pid):
 
 
 def trace(pid):
-    call(libc.ptrace, _PTRACE_ATTACH, pid, None, None)
-    os.waitpid(pid, 0)
-    libc.ptrace(_PTRACE_DETACH, pid, None, None)
-    return "was traced"
+    """Without stopping it; it is let go with this process, a child."""
+    call(libc.ptrace, _PTRACE_SEIZE, pid, None, None)
+    return "may be traced"
 
 
 def trace_the_first():
@@ -262,7 +298,8 @@ def load_bpf():
 
 
 def set_clock():
-    call(libc.settimeofday, struct.pack("qq", 1, 0), None)
+    """To what it shows."""
+    time.clock_settime(time.CLOCK_REALTIME, time.time())
     return "set"
 
 
@@ -299,14 +336,9 @@ def in_own_user_namespace(work, *arguments):
     return work(*arguments)
 
 
-def remount_in_own_namespace(target):
+def in_own_mounts(work, *arguments):
     call(libc.unshare, _NEWNS)
-    return mount(None, target, _MS_REMOUNT | _MS_BIND)
-
-
-def uncover_in_own_namespace(target):
-    call(libc.unshare, _NEWNS)
-    return unmount(target)
+    return work(*arguments)
 
 
 def rename_machine():
@@ -321,30 +353,30 @@ WITHOUT_CONFIG = (
     ("gain privileges by exec", new_privileges),
     ("packet socket (sniff, spoof ARP)", packet_socket),
     ("raw socket", raw_socket),
-    ("take the network down", in_child, interface_down),
-    ("take another address", in_child, another_address),
-    ("mount", in_child, mount, "tmpfs", "/mnt"),
-    ("mount proc", in_child, mount, "proc", "/mnt"),
-    ("remount the root writable", in_child, mount, None, "/", _MS_REMOUNT | _MS_BIND),
-    ("remount the system writable", in_child, mount, None, "/usr", _MS_REMOUNT | _MS_BIND),
-    ("uncover /proc/sys", in_child, unmount, "/proc/sys"),
+    ("take the network down", set_interface),
+    ("forge a neighbour's address", forge_neighbour),
+    ("mount", mount, "tmpfs", "/mnt"),
+    ("mount proc", mount, "proc", "/mnt"),
+    ("remount the root writable", remount, "/"),
+    ("remount the system writable", remount, "/usr"),
+    ("uncover /proc/sys", in_child, uncover, "/proc/sys"),
     ("make a device", make_device),
     ("open by handle", by_handle),
-    ("chroot", in_child, os.chroot, "/tmp"),
+    ("chroot", in_child, change_root, "/tmp"),
     ("trace process 1", in_child, trace_the_first),
     ("load a BPF program", load_bpf),
     ("set the clock", set_clock),
-    ("rename the machine", in_child, rename_machine),
+    ("rename the machine", rename_machine),
     ("join the network of process 1", in_child, join, "net"),
     ("join the mounts of process 1", in_child, join, "mnt"),
     ("join the user namespace of process 1", in_child, join, "user"),
     (USER + "packet socket", in_child, in_own_user_namespace, packet_socket),
     (USER + "raw socket", in_child, in_own_user_namespace, raw_socket),
-    (USER + "take the network down", in_child, in_own_user_namespace, interface_down),
-    (USER + "take another address", in_child, in_own_user_namespace, another_address),
+    (USER + "take the network down", in_child, in_own_user_namespace, set_interface),
+    (USER + "forge a neighbour's address", in_child, in_own_user_namespace, forge_neighbour),
     (USER + "join the network of process 1", in_child, in_own_user_namespace, join, "net"),
-    (USER + "remount the system", in_child, in_own_user_namespace, remount_in_own_namespace, "/usr"),
-    (USER + "uncover /proc/sys", in_child, in_own_user_namespace, uncover_in_own_namespace, "/proc/sys"),
+    (USER + "remount", in_child, in_own_user_namespace, in_own_mounts, remount, "/usr"),
+    (USER + "uncover", in_child, in_own_user_namespace, in_own_mounts, uncover, "/proc/sys"),
     (USER + "open by handle", in_child, in_own_user_namespace, by_handle),
     (USER + "rename the machine", in_child, in_own_user_namespace, rename_machine),
 )
@@ -387,6 +419,8 @@ def main():
         attempt("read " + path, read, path)
     for path in (*ALWAYS_WRITE, *config.get("write", ())):
         attempt("write " + path, write, path)
+    for path in config.get("create", ()):
+        attempt("create " + path, create, path)
     for pid in config.get("pids", ()):
         attempt("signal process %d" % pid, signal_it, pid)
         attempt("trace process %d" % pid, in_child, trace, pid)
@@ -396,7 +430,7 @@ def main():
     attempt("metadata of the host", ask_metadata, config.get("metadata", ()))
     for name, url, statuses in config.get("fetch", ()):
         attempt("fetch: " + name, fetch, url, statuses)
-    for name, work, *arguments in WITHOUT_CONFIG:
+    for name, work, *arguments in WITHOUT_CONFIG if config.get("powers", True) else ():
         attempt(name, work, *arguments)
 
 

@@ -4,8 +4,9 @@ Python imports this file by itself (its folder is on PYTHONPATH). It puts the fo
 CMLE_SITE_PACKAGES before the environment's own, as a user's site was in the service, sends
 records of ``logging`` and the traceback of an uncaught exception to the socket CMLE_LOG_FD
 or, where there can be none (CMLE_LOG_STREAM=stderr), as marked lines to the container's own
-standard error, and hands over to another sitecustomize, if there is one. Otherwise it leaves
-no trace: a failure of its own never reaches the program. Runs on Python 2.7 and every Python 3.
+standard error, starts the stubs of accelerators where a variable asks for one, and hands over
+to another sitecustomize, if there is one. Otherwise it leaves no trace: a failure of its own
+never reaches the program. Runs on Python 2.7 and every Python 3.
 """
 
 import os
@@ -220,6 +221,20 @@ def _begin():
     if channel is not None:
         _capture_logging(channel, os.environ.get("CLOUD_ML_LOG_LEVEL") or "INFO")
         _capture_tracebacks(channel)
+    if os.environ.get("CMLE_TPU_STUB") or os.environ.get("CMLE_GPU_STUB"):
+        _emulate_accelerators()
+
+
+def _emulate_accelerators():
+    """The package is on PYTHONPATH where the variables are set; it needs Python 3.6."""
+    try:
+        import cmle_accelerators
+
+        cmle_accelerators.begin()
+    except Exception:
+        import logging
+
+        logging.getLogger("cmle").exception("The job's accelerators cannot be emulated here.")
 
 
 try:

@@ -1,10 +1,11 @@
 """The few messages of rtnetlink that a bridge and its cables need."""
 
+import errno
 import os
 import socket
 import struct
 
-_NEW_LINK, _ERROR = 16, 2
+_NEW_LINK, _DELETE_LINK, _ERROR = 16, 17, 2
 _REQUEST, _ACK, _EXCL, _CREATE = 0x1, 0x4, 0x200, 0x400
 _UP = 1
 _ADDRESS, _NAME, _MASTER, _INFO, _NAMESPACE = 1, 3, 10, 18, 28  # IFLA_…
@@ -41,12 +42,22 @@ class Links:
         kind = _kind("veth", _attribute(_DATA, _attribute(_PEER, peer)))
         self._add(f"veth {name}", _text(_NAME, name) + master + kind)
 
+    def remove(self, name: str) -> None:
+        """With its other end; one that is gone already is no error."""
+        try:
+            self._ask(f"remove {name}", _DELETE_LINK, _text(_NAME, name))
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+
     def _add(self, what: str, attributes: bytes) -> None:
+        self._ask(what, _NEW_LINK, attributes, _EXCL | _CREATE)
+
+    def _ask(self, what: str, kind: int, attributes: bytes, flags: int = 0) -> None:
         self._count += 1
         body = _head() + attributes
-        flags = _REQUEST | _ACK | _EXCL | _CREATE
-        header = struct.pack("IHHII", 16 + len(body), _NEW_LINK, flags, self._count, 0)
-        self._socket.send(header + body)
+        header = (16 + len(body), kind, _REQUEST | _ACK | flags, self._count, 0)
+        self._socket.send(struct.pack("IHHII", *header) + body)
         answer = self._socket.recv(65536)
         kind, number = struct.unpack_from("H", answer, 4)[0], struct.unpack_from("i", answer, 16)[0]
         if kind != _ERROR or number:

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -27,18 +28,32 @@ _MAC = b"\x02cmle"  # locally administered
 
 
 class Network:
-    """``user`` and ``hosts`` are descriptors of namespaces; ``addresses`` holds each host's."""
+    """``user`` is the hub's user namespace (a descriptor); ``addresses`` holds each host's."""
 
     def __init__(self, hosts: list) -> None:
         """OSError where the kernel refuses a part of it."""
         if len(hosts) > _MOST:
             raise OSError(f"a site has at most {_MOST} hosts, not {len(hosts)}")
         self.addresses = {host: address(number) for number, host in enumerate(hosts)}
-        self.user, self._hub, *namespaces = _fetch(len(hosts))
-        self.hosts = dict(zip(hosts, namespaces))
+        try:
+            found = _from_child(2 + len(hosts), _make, len(hosts))
+        except OSError as error:
+            raise OSError(f"a network for {len(hosts)} hosts cannot be made: {error}") from error
+        self.user, self._hub, *namespaces = found
+        self._hosts = dict(zip(hosts, namespaces))
+        self._used: set = set()
+
+    def enter(self, host: str) -> int:
+        """The host's namespace, as new: nothing in it is left of a replica that it had before."""
+        if host in self._used:
+            number = list(self._hosts).index(host)
+            os.close(self._hosts[host])
+            (self._hosts[host],) = _from_child(1, _renew, self.user, self._hub, number)
+        self._used.add(host)
+        return self._hosts[host]
 
     def close(self) -> None:
-        for number in (self.user, self._hub, *self.hosts.values()):
+        for number in (self.user, self._hub, *self._hosts.values()):
             os.close(number)
 
 
@@ -48,16 +63,16 @@ def address(number: int) -> str:
     return socket.inet_ntoa(struct.pack(">I", at))
 
 
-def _fetch(count: int) -> list:
-    """Have a child make the namespaces; answer the hub's two descriptors and the hosts'."""
+def _from_child(count: int, work: Callable[..., list], *arguments: object) -> list:
+    """The descriptors that ``work`` answers in a child, which may change its namespaces."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
         try:
             kernel.die_with_parent(signal.SIGKILL)
-            namespaces = _make(count)
-            for at in range(0, len(namespaces), _AT_ONCE):
-                socket.send_fds(theirs, [b"{}"], namespaces[at : at + _AT_ONCE])
+            made = work(*arguments)
+            for at in range(0, len(made), _AT_ONCE):
+                socket.send_fds(theirs, [b"{}"], made[at : at + _AT_ONCE])
         except BaseException as error:
             theirs.send(json.dumps({"failed": str(error)}).encode()[:4000])
         finally:
@@ -66,17 +81,17 @@ def _fetch(count: int) -> list:
     found: list = []
     problem = "its maker was killed"
     with ours:
-        while len(found) < 2 + count:
+        while len(found) < count:
             message, numbers, _, _ = socket.recv_fds(ours, 4096, _AT_ONCE)
             found += numbers
             if not numbers:
                 problem = json.loads(message)["failed"] if message else problem
                 break
     os.waitpid(pid, 0)
-    if len(found) < 2 + count:
+    if len(found) < count:
         for number in found:
             os.close(number)
-        raise OSError(f"a network for {count} hosts cannot be made: {problem}")
+        raise OSError(problem)
     for number in found:
         os.set_inheritable(number, False)
     return found
@@ -92,15 +107,26 @@ def _make(count: int) -> list:
     links = netlink.Links()
     links.add_bridge(_BRIDGE)
     bridge = socket.if_nametoindex(_BRIDGE)
-    for number in range(count):
-        kernel.unshare(kernel.CLONE_NEWNET)
-        own = os.open("/proc/self/ns/net", os.O_RDONLY)
-        mac = _MAC[:4] + struct.pack(">H", number)
-        links.add_cable(f"host{number}", bridge, namespace=own, mac=mac)
-        kernel.set_address("eth0", address(number), NETMASK)
-        kernel.bring_up("eth0")
-        found.append(own)
-    return found
+    return found + [_connect(links, bridge, number) for number in range(count)]
+
+
+def _renew(user: int, hub: int, number: int) -> list:
+    kernel.join(user, kernel.CLONE_NEWUSER)
+    kernel.join(hub, kernel.CLONE_NEWNET)
+    links = netlink.Links()
+    links.remove(f"host{number}")
+    return [_connect(links, socket.if_nametoindex(_BRIDGE), number)]
+
+
+def _connect(links: netlink.Links, bridge: int, number: int) -> int:
+    """A new namespace, in which the process is then, with a cable to the bridge."""
+    kernel.unshare(kernel.CLONE_NEWNET)
+    namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
+    mac = _MAC[:4] + struct.pack(">H", number)
+    links.add_cable(f"host{number}", bridge, namespace=namespace, mac=mac)
+    kernel.set_address("eth0", address(number), NETMASK)
+    kernel.bring_up("eth0")
+    return namespace
 
 
 def probe() -> str:

@@ -61,7 +61,7 @@ class Site(dict):
             self.ports.let_go(host)
             return {}
         return {
-            "joins": [self.network.user, self.network.hosts[host]],
+            "joins": [self.network.user, self.network.enter(host)],
             "peers": self.network.addresses,
         }
 

@@ -237,8 +237,8 @@ class Running:
             data, ancillary, _, _ = self._control.recvmsg(
                 65536, socket.CMSG_SPACE(12) + socket.CMSG_SPACE(64), socket.MSG_CMSG_CLOEXEC
             )
-        except BlockingIOError:
-            return
+        except (BlockingIOError, ConnectionResetError):
+            return  # it closed with an order unread: what it said before comes now
         pid, numbers = _ancillary(ancillary)
         if not data:
             self._selector.unregister(self._control)

@@ -10,7 +10,6 @@ Runs on Python 3.7 too, within a replica's own interpreter: see ``zygote``.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -21,7 +20,6 @@ import socket
 import struct
 import sys
 import tempfile
-import time
 from typing import Callable, NoReturn
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -34,8 +32,6 @@ PORTS = ("127.0.0.1", 443), ("127.0.0.1", 80)
 METADATA = (kernel.METADATA_ADDRESS, 80)
 BACKLOG = 512
 _MAX_FILES = 65536
-_BIND_DEADLINE_S = 5.0
-_BIND_RETRY_S = 0.01
 _NAMESPACES = (
     kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID
     | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
@@ -213,16 +209,7 @@ def _furnish(plan: Plan, control: socket.socket) -> None:
 def listen(place: tuple) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    give_up_at = time.monotonic() + _BIND_DEADLINE_S
-    while True:
-        try:
-            listener.bind(place)
-            break
-        except OSError as error:
-            # The gateway may still hold those of the replica that ran on this host before.
-            if error.errno != errno.EADDRINUSE or time.monotonic() >= give_up_at:
-                raise
-            time.sleep(_BIND_RETRY_S)
+    listener.bind(place)
     listener.listen(BACKLOG)
     return listener
 

@@ -134,8 +134,9 @@ def _take_on(plan: sandbox.Plan, imported: set) -> None:
     if plan.isolated:
         kernel.allow_inspection()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.clear()
-    os.environ.update(plan.env)
+    coerced = {name: os.environ[name] for name in ("LC_CTYPE",) if name in os.environ}
+    os.environ.clear()  # but for what Python itself sets where the locale is C
+    os.environ.update({**coerced, **plan.env})
     before = [path for path in plan.env.get("PYTHONPATH", "").split(os.pathsep) if path]
     before = list(dict.fromkeys(map(os.path.abspath, before)))
     packages = plan.env.get("CMLE_SITE_PACKAGES", "").split(os.pathsep)
