@@ -3,16 +3,21 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from emulator import shipped
 from emulator.errors import OperatorError
 from emulator.package_index import PackageIndex
+from emulator.runners.docker.engine import Engine
 from emulator.runtimes import Runtime, Runtimes
 from emulator.server import default_cache_dir
+
+PROBE_IMAGE = "cmle/probe:3.7"
 
 
 @pytest.fixture(scope="session")
@@ -61,5 +66,27 @@ def _without_engine() -> str:
 def _missing(reason: str) -> None:
     """CI says CMLE_REQUIRE_DOCKER=1: what is missing there must not look like a pass."""
     if os.environ.get("CMLE_REQUIRE_DOCKER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Engine]:
+    """A Docker Engine with the probe image, made now if need be."""
+    try:
+        engine = Engine.connect()
+    except OperatorError as error:
+        _without(str(error))
+    if not engine.client.images(PROBE_IMAGE):
+        script = shipped.folder("docker") / "base" / "probe.sh"
+        made = subprocess.run([script], capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            _without(f"the probe image could not be made: {made.stderr[-500:]}")
+    yield engine
+    engine.close()
+
+
+def _without(reason: str) -> NoReturn:
+    if os.environ.get("CMLE_REQUIRE_DOCKER"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 import fcntl
-import os
 import secrets
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 import pytest
@@ -29,7 +27,6 @@ from emulator.cluster import (
     Replica,
     SiteSpec,
 )
-from emulator.errors import OperatorError
 from emulator.isolation import probe
 from emulator.runners.docker.engine import Engine
 from emulator.runners.docker.files import Archive
@@ -182,28 +179,6 @@ class DockerBench(Bench):
         runner: Any = self.runner
         container = runner.container(ref)
         await self.engine.call(lambda client: client.put_archive(container, "/", data))
-
-
-@pytest.fixture(scope="session")
-def docker_engine() -> Iterator[Engine]:
-    """A Docker Engine with the probe image, made now if need be."""
-    try:
-        engine = Engine.connect()
-    except OperatorError as error:
-        _without(str(error))
-    if not engine.client.images(PROBE):
-        script = shipped.folder("docker") / "base" / "probe.sh"
-        made = subprocess.run([script], capture_output=True, text=True, check=False)
-        if made.returncode != 0:
-            _without(f"the probe image could not be made: {made.stderr[-500:]}")
-    yield engine
-    engine.close()
-
-
-def _without(reason: str) -> NoReturn:
-    if os.environ.get("CMLE_REQUIRE_DOCKER"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture

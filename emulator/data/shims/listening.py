@@ -1,8 +1,8 @@
-"""Opens listening sockets as file descriptors 3, 4, … and becomes another program.
+"""Opens listening sockets as file descriptors 3, 4, ... and becomes another program.
 
 For containers, whose sockets nobody can hand in:
 
-    listening.py PORT COUNT PROGRAM [ARGUMENT…]
+    listening.py PORT COUNT PROGRAM [ARGUMENT...]
 
 Standard library only, Python 2.7 and every Python 3.
 """

@@ -9,7 +9,7 @@ where ADDRESS is this container's own on the network that the connection came by
 the gateway who is asking, and only this container knows the secret. Names are answered, too:
 Google's lead here, nothing else exists. Standard library only, Python 3.7 on.
 
-    relay.py CONFIG      CONFIG is JSON: {"gateway": ["10.0.0.1", 4000], "secret": "…"}; read
+    relay.py CONFIG      CONFIG is JSON: {"gateway": ["10.0.0.1", 4000], "secret": "..."}; read
                          again for each connection, so that it may change
 """
 
@@ -203,10 +203,20 @@ async def serve(config):
     names.setblocking(False)
     names.bind(("0.0.0.0", NAMES))
     loop.add_reader(names, Names(names).answer)
-    for port in PORTS:
-        await loop.create_server(lambda: Visitor(config), "0.0.0.0", port, backlog=BACKLOG)
-    print("ready", flush=True)
-    await ended
+    servers = []
+    try:
+        for port in PORTS:
+            server = await loop.create_server(
+                lambda: Visitor(config), "0.0.0.0", port, backlog=BACKLOG
+            )
+            servers.append(server)
+        print("ready", flush=True)
+        await ended
+    finally:
+        loop.remove_reader(names)
+        names.close()
+        for server in servers:
+            server.close()
 
 
 if __name__ == "__main__":

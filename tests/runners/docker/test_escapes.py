@@ -85,8 +85,8 @@ def test_nothing_gets_out(contained: "DockerBench") -> None:
             ref = await contained.start(
                 "",
                 network=JOB,
-                argv=("python3", "-u", "/opt/escape.py", json.dumps(config)),
-                binds=(Bind(str(ATTEMPTS), "/opt/escape.py"),),
+                argv=("python3", "-u", "/opt/escape_attempts.py", json.dumps(config)),
+                binds=(Bind(str(ATTEMPTS), "/opt/escape_attempts.py"),),
             )
             lines = await contained.lines(ref)
             assert (await contained.runner.wait(ref)).succeeded, [line.text for line in lines]

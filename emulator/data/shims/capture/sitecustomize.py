@@ -56,7 +56,7 @@ class _Channel(object):
 class _Marked(_Channel):
     """The pipe of a container's standard error: marked lines, one or more a record.
 
-    A line is "\\x1ecmle KEY + BASE64" while more of the record KEY comes, "… . BASE64" at its
+    A line is "\\x1ecmle KEY + BASE64" while more of the record KEY comes, "... . BASE64" at its
     end; put together and decoded it is JSON: kind, level, path, line number, text.
     """
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.isolation import probe
+from emulator.runners.docker.frames import RECORD, Records
 from emulator.shipped import CAPTURE
 
 VERSIONS = ("2.7", "3.5", "3.6", "3.7", "3.8", "3.10", "3.11", "3.13")
@@ -205,3 +208,84 @@ def test_site_packages_come_before_the_environments_own(program: Program, tmp_pa
 def test_leaves_no_trace_on_the_path(program: Program) -> None:
     found = program.run(f"import sys; print({str(CAPTURE)!r} in sys.path)")
     assert found[1:] == ("False\n", "", 0)
+
+
+# -- in a container: marked lines on its standard error
+
+
+class Contained(Program):
+    """Runs snippets as process 1 of a namespace: its standard error is the container's."""
+
+    def run_contained(self, code: str) -> tuple[list[tuple[str, str, str, int, str]], str]:
+        """Records, and standard error without them."""
+        within = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+        env = {"PYTHONPATH": str(CAPTURE), "CMLE_LOG_STREAM": "stderr", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(
+            [*within, self._python, "-B", "-c", textwrap.dedent(code)],
+            env={**env, "PATH": os.environ["PATH"]},
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert max(map(len, done.stderr.split("\n"))) < select.PIPE_BUF
+        records, rest = Records(), []
+        found = []
+        for line in done.stderr.split("\n"):
+            if not line.startswith(RECORD):
+                rest.append(line)
+            elif (record := records.take(line)) is not None:
+                found.append(record)
+        return found, "\n".join(filter(None, rest))
+
+
+@pytest.fixture(params=list(interpreters()))
+def contained(request: pytest.FixtureRequest, tmp_path: Path) -> Contained:
+    if probe().isolation == "none":
+        pytest.skip(f"no namespaces here: {probe().reason}")
+    return Contained(request.param, tmp_path)
+
+
+def test_records_are_marked_lines(contained: Contained) -> None:
+    code = """
+        import logging, sys
+        sys.stderr.write("50%")
+        sys.stderr.flush()
+        logging.warning("%s", "x" * 9000)
+        logging.getLogger("a").info(u"\\xe4\\nsecond")
+        logging.debug("not shown")
+        1 / 0
+    """
+    records, rest = contained.run_contained(code)
+    assert [(kind, level) for kind, level, *_ in records] == [
+        ("R", "WARNING"),
+        ("R", "INFO"),
+        ("T", "ERROR"),
+    ]
+    assert records[0][4] == "x" * 9000
+    assert records[1][2:] == ("<string>", 6, "ä\nsecond")
+    assert records[2][4].splitlines()[-1].startswith("ZeroDivisionError")
+    assert rest == "50%"
+
+
+def test_a_python_whose_errors_are_read_by_another_is_left_alone(contained: Contained) -> None:
+    code = """
+        import logging, subprocess, sys
+        inner = "import logging; logging.warning('inner')"
+        process = subprocess.Popen([sys.executable, "-c", inner], stderr=subprocess.PIPE)
+        logging.warning(process.communicate()[1].decode())
+    """
+    records, rest = contained.run_contained(code)
+    assert [record[4].strip() for record in records] == ["WARNING:root:inner"]
+    assert rest == ""
+
+
+def test_standard_error_may_go_elsewhere_later(contained: Contained) -> None:
+    code = """
+        import logging, os
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        logging.warning("still here")
+    """
+    records, rest = contained.run_contained(code)
+    assert [record[4] for record in records] == ["still here"]
+    assert rest == ""
