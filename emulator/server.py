@@ -206,9 +206,9 @@ class _Parts(msgspec.Struct, frozen=True):
         await self.predictions.close()
         if self.keeps_jobs and (running := self.jobs.sites()):
             await self.runner.sweep(running)
-            await self.runner.let_go()
         else:
             await self.runner.stop_all()
+        await self.runner.let_go()
         await self.objects.aclose()
         self.logs.close()
         self.store.close()
