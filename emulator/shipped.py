@@ -50,7 +50,7 @@ def title(trainer: Path) -> str:
     """What a trainer does, in one line: of its setup.py's description, else of its code."""
     for name in ("setup.py", "trainer/task.py"):
         file = trainer / name
-        tree = ast.parse(file.read_text(encoding="utf-8")) if file.is_file() else ast.Module([])
+        tree = ast.parse(file.read_text(encoding="utf-8")) if file.is_file() else ast.Module([], [])
         if text := _description(tree) or ast.get_docstring(tree):
             return text.partition("\n")[0]
     return ""
