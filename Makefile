@@ -11,9 +11,10 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 DEMO_ARGS ?=
 TEST_ARGS ?=
+RUNTIMES ?= 1.15 2.11
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench wheel lock clean
+.PHONY: help demo test test-all lint format bench docs images wheel lock clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1: \2/p' $(MAKEFILE_LIST)
@@ -40,11 +41,20 @@ format: .venv/lint.done  ## Put the code into shape
 bench: .venv/test.done  ## Print the figures, each beside its peer's
 	$(BIN)/python -m benchmarks
 
+images: .venv/base.done  ## Build the images of docker/compose.yaml and of runtimes, without a registry
+	docker/base/base.sh 3.7
+	docker/services.sh
+	$(BIN)/cmle runtimes build --image $(RUNTIMES)
+
+docs: .venv/test.done  ## Write the reference pages anew, from the program itself
+	$(BIN)/python -m emulator.reference docs
+
 wheel: .venv/base.done  ## Build dist/cmle-*.whl
 	$(BIN)/python -m hatchling build -t wheel
 
 lock: .venv/lint.done  ## Pin every dependency anew, with hashes and without addresses
 	$(LOCK) --upgrade --group build --output-file requirements/base.txt
+	$(LOCK) --upgrade --extra docker --group build --output-file requirements/docker.txt
 	$(LOCK) --upgrade --group test --output-file requirements/test.txt
 	$(LOCK) --upgrade --group test --group lint --output-file requirements/lint.txt
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import check_model, gcs, intercept, job, predict, pytest_plugin, startup
+from benchmarks import check_model, gcs, intercept, job, predict, pytest_plugin, startup, tiers
 from benchmarks.measuring import Figure, Options
 from emulator.errors import OperatorError
 
 BENCHMARKS = {
     "startup": startup,
     "job": job,
+    "tiers": tiers,
     "gcs": gcs,
     "predict": predict,
     "intercept": intercept,

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,9 +117,9 @@ def plainly(made: Runtime, trainer: Path) -> None:
     ran([made.python, "-m", MODULE], trainer, {})
 
 
-def locally(gcloud: str, made: Runtime, trainer: Path) -> None:
+def locally(gcloud: str, made: Runtime, trainer: Path, flags: Sequence[str] = ()) -> None:
     command = [gcloud, "ai-platform", "local", "train", "--module-name", MODULE]
-    command += ["--package-path", str(trainer / "trainer")]
+    command += ["--package-path", str(trainer / "trainer"), *flags]
     variables = {
         "CLOUDSDK_CONFIG": str(trainer.parent / "gcloud"),
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",

@@ -110,3 +110,21 @@ def children(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir()
         for child in (task / "children").read_text().split()
     ]
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all that came of it, as far as they are there."""
+    try:
+        below = children(pid)
+    except OSError:
+        return []
+    return [pid, *(one for child in below for one in tree(child))]
+
+
+def memory_of(pids: Iterable[int]) -> Memory:
+    """Of all these together; who has ended meanwhile has none."""
+    total = Memory()
+    for pid in pids:
+        with contextlib.suppress(OSError, KeyError):
+            total += memory(pid)
+    return total

@@ -80,12 +80,12 @@ class Buckets:
                 )
         return read_document(answer)
 
-    def upload_folder(self, uri: str, folder: Path) -> list[str]:
+    def upload_folder(self, uri: str, folder: Path | str) -> list[str]:
         """Store every file below ``folder`` under ``uri`` and answer their URIs."""
-        base = GcsUri.parse(uri)
+        base, root = GcsUri.parse(uri), Path(folder)
         stored = []
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            target = str(base / path.relative_to(folder).as_posix())
+        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+            target = str(base / path.relative_to(root).as_posix())
             self.upload(target, path)
             stored.append(target)
         return stored
@@ -94,10 +94,10 @@ class Buckets:
         path = _object_path(GcsUri.parse(uri))
         return self._connection.request("GET", path, params={"alt": "media"})
 
-    def download_folder(self, uri: str, folder: Path) -> list[Path]:
+    def download_folder(self, uri: str, folder: Path | str) -> list[Path]:
         """Fetch every object below the folder ``uri`` into ``folder``."""
         base = GcsUri.parse(uri.rstrip("/") + "/")
-        root = folder.resolve()
+        root = Path(folder).resolve()
         fetched = []
         for entry in self.objects(str(base)):
             relative = entry["name"].removeprefix(base.object)

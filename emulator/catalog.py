@@ -4,15 +4,16 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from emulator import runtime_versions
+from emulator.errors import OperatorError
 from emulator.runtime_versions import RuntimeVersions
 from emulator.shipped import CATALOG
 
-_T = TypeVar("_T")
+_FILES: Final = ("scale_tiers", "machine_types", "accelerators", "regions", "rates")
 _GPU: Final = "NVIDIA_"
 
 
@@ -53,6 +54,19 @@ class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A machine type that a training job may name."""
         return self.legacy.get(name) or self.compute.get(name) or self.tpu.get(name)
 
+    def of_tier(self, name: str) -> Machine | None:
+        """Also one that a scale tier has and a job may name by its legacy name only."""
+        alike = (it for it in self.legacy.values() if it.alike == name and not it.accelerator)
+        return self.training(name) or next(alike, None)
+
+
+class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Prices an hour: of a CPU by the beginning of a machine type's name, of an accelerator."""
+
+    unit: float
+    cpu: dict[str, float]
+    accelerator: dict[str, float]
+
 
 class Catalog(msgspec.Struct, frozen=True):
     """``counts`` tells, per machine type and accelerator, how many may be attached."""
@@ -61,6 +75,7 @@ class Catalog(msgspec.Struct, frozen=True):
     machines: Machines
     counts: dict[str, dict[str, tuple[int, ...]]]
     regions: dict[str, Region]
+    rates: Rates
     runtimes: RuntimeVersions
 
     @property
@@ -69,28 +84,61 @@ class Catalog(msgspec.Struct, frozen=True):
 
 
 @cache
-def load() -> Catalog:
-    """Read the tables; once a process."""
-    folder = CATALOG
-    return Catalog(
-        tiers=_read(folder / "scale_tiers.toml", dict[str, Tier]),
-        machines=_read(folder / "machine_types.toml", Machines),
-        counts=_counts(_document(folder / "accelerators.toml")),
-        regions=_read(folder / "regions.toml", dict[str, Region]),
-        runtimes=runtime_versions.shipped(),
-    )
+def load(override: Path | None = None) -> Catalog:
+    """Read the tables; once a process.
+
+    Files of the same names in the folder ``override`` add to the shipped tables: a table of
+    theirs is merged into ours, anything else replaces it. OperatorError if they do not fit.
+    """
+    document = {name: _document(CATALOG / f"{name}.toml") for name in _FILES}
+    if override is None:
+        return _catalog(document)
+    try:
+        for name in _names(override):
+            document[name] = _merged(document[name], _document(override / f"{name}.toml"))
+        return _catalog(document)
+    except (OSError, ValueError, msgspec.ValidationError) as error:
+        raise OperatorError(
+            f"The catalog in {override} cannot be used: {error}. Each file there is named as a "
+            f"shipped one ({', '.join(f'{name}.toml' for name in _FILES)}) and has its form."
+        ) from error
 
 
 def is_gpu(accelerator: str) -> bool:
     return accelerator.startswith(_GPU)
 
 
+def _names(folder: Path) -> list[str]:
+    names = sorted(path.stem for path in folder.iterdir() if path.suffix == ".toml")
+    if unknown := [name for name in names if name not in _FILES]:
+        raise ValueError(f"{unknown[0]}.toml is no file of the catalog")
+    return names
+
+
+def _catalog(document: Mapping[str, Any]) -> Catalog:
+    return Catalog(
+        tiers=msgspec.convert(document["scale_tiers"], dict[str, Tier]),
+        machines=msgspec.convert(document["machine_types"], Machines),
+        counts=_counts(document["accelerators"]),
+        regions=msgspec.convert(document["regions"], dict[str, Region]),
+        rates=msgspec.convert(document["rates"], Rates),
+        runtimes=runtime_versions.shipped(),
+    )
+
+
 def _document(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _read(path: Path, kind: type[_T]) -> _T:
-    return msgspec.convert(_document(path), kind)
+def _merged(ours: Any, theirs: Any) -> Any:
+    """Tables are merged, lists joined; anything else is theirs."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return {**ours, **{key: _merged(ours.get(key), value) for key, value in theirs.items()}}
+    return [*ours, *theirs] if _is_tables(ours) and _is_tables(theirs) else theirs
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def _counts(document: Mapping[str, Any]) -> dict[str, dict[str, tuple[int, ...]]]:

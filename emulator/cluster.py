@@ -48,7 +48,10 @@ class Replica(msgspec.Struct, frozen=True):
     a replica that is started again gets another name and keeps its ``hostname``.
     ``hostname`` is one of the site's hosts, where it is part of a cluster.
     ``image`` is the container image that it runs in; an empty ``argv`` runs the image's own
-    program. ``cpus`` and ``memory_bytes`` limit it; ``gpus`` are real devices.
+    program (its ENTRYPOINT), with ``args``, if any, in place of its CMD. ``cpus`` and
+    ``memory_bytes`` limit it; ``gpus`` are real devices.
+    ``disk_bytes`` is what it may write to its working directory and its temporary folders,
+    ``processes`` how many processes and threads it may have at once, where that can be kept.
     ``preload`` names modules that the process may find imported already: a hint.
     """
 
@@ -63,9 +66,12 @@ class Replica(msgspec.Struct, frozen=True):
     listen: tuple[str, ...] = ()
     memory_bytes: int | None = None
     cpus: float | None = None
+    disk_bytes: int | None = None
+    processes: int = 8192
     gpus: int = 0
     hostname: str = ""
     image: str = ""
+    args: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
 
 

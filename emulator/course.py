@@ -6,27 +6,28 @@ brought it is removed, so that a killed emulator finds either the one or the oth
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import shutil
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from emulator import lifecycle, schema
-from emulator.cluster import Exit, Isolation, Ref, SiteSpec
+from emulator import schema
+from emulator.attempt import Attempt, attend
+from emulator.cluster import Exit, Ref
+from emulator.ends import Standing
 from emulator.errors import NotFound
-from emulator.ledger import MASTER, Ledger, Private, Report
+from emulator.grounds import Grounds
+from emulator.ledger import Ledger, Report
+from emulator.lifecycle import Failure
+from emulator.plan import MASTER
 from emulator.resources import Job, TrainingInput
-from emulator.runners import Runner
 from emulator.states import JobState
-from emulator.training import Place, Prepared, command_line, training_replica
+from emulator.training import Prepared
 
 log = logging.getLogger(__name__)
 
-STOP_GRACE_S: Final = 10.0
 DEFAULT_RUNNING_TIME_S: Final = 604_800.0
 
 Prepare = Callable[[str, Job, Report], Awaitable[Prepared]]
@@ -38,18 +39,6 @@ class PreparationFailed(Exception):
     def __init__(self, end: Exit) -> None:
         super().__init__(end.message)
         self.end = end
-
-
-class Grounds(msgspec.Struct, frozen=True):
-    """Where jobs run: the runner, its isolation level, and the folder of its sites.
-
-    ``allow_hosts`` are the hosts outside ("name:port") that replicas may reach.
-    """
-
-    runner: Runner
-    isolation: Isolation
-    sites: Path
-    allow_hosts: tuple[str, ...] = ()
 
 
 class Course:
@@ -113,103 +102,79 @@ class Course:
                     private.project_id, job, self._ledger.reporter(self._name)
                 )
             except PreparationFailed as failure:
-                self._ledger.fail(self._name, failure.end)
+                self._ledger.fail(self._name, [Failure(MASTER.type, MASTER.index, failure.end)])
                 return
+            limit = asyncio.timeout(self._seconds_left())
             try:
-                async with asyncio.timeout(self._seconds_left()):
-                    await self._train(prepared)
+                async with limit:
+                    await self._train(prepared, limit)
             except TimeoutError:
+                if not limit.expired():
+                    raise
                 text = "The job ran longer than its maxRunningTime and is cancelled."
                 self._ledger.say(self._name, text, severity="WARNING")
                 self._ledger.move(self._name, JobState.CANCELLING)
 
-    async def _train(self, prepared: Prepared) -> None:
-        while True:
-            _, private = self._ledger.load(self._name)
-            ref = private.ref or await self._start(prepared)
+    async def _train(self, prepared: Prepared, limit: asyncio.Timeout) -> None:
+        def running() -> None:
             if self._ledger.state(self._name) == JobState.PREPARING:
                 self._ledger.move(self._name, JobState.RUNNING)
-            end = await self._attend(ref)
-            action = lifecycle.after(end, restarts=private.restarts)
-            if action == "succeed":
+                seconds = self._seconds_left() or 0.0
+                limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+        while True:
+            attempt = Attempt(self._name, self._ledger, self._grounds, prepared, running)
+            standing = await attempt.run()
+            if standing.outcome == "succeeded":
+                running()
                 self._ledger.succeed(self._name)
                 return
-            if action == "fail":
-                self._ledger.fail(self._name, end)
+            if standing.outcome == "failed":
+                self._ledger.fail(self._name, standing.failures)
                 return
-            await self._restart_later(end)
+            await self._retry(standing)
 
-    async def _start(self, prepared: Prepared) -> Ref:
+    async def _retry(self, standing: Standing) -> None:
+        """Begin with the whole job again, in a new place."""
         job, private = self._ledger.load(self._name)
-        spec = job.training_input or TrainingInput()
-        site_id = _site_id(self._name, private.restarts)
-        ref = Ref(self._grounds.runner.name, site_id, MASTER.label, MASTER.label)
-        self._ledger.save(self._name, job, msgspec.structs.replace(private, ref=ref))
-        project = self._ledger.projects.get(private.project_id)
-        place = Place(
-            name=MASTER.label,
-            task=MASTER,
-            isolation=self._grounds.isolation,
-            project_id=project.project_id,
-            project_number=project.project_number,
-            allow_hosts=self._grounds.allow_hosts,
-        )
-        report = self._ledger.reporter(self._name)
-        self._ledger.say(self._name, "Waiting for training program to start.")
-        report(f"Isolation of this replica: {self._grounds.isolation}.")
-        report(f"Running module {spec.python_module}.")
-        report(f"Running command: {command_line(spec)}")
-        site = await self._grounds.runner.open(SiteSpec(site_id, isolation=self._grounds.isolation))
-        return await site.start(training_replica(job, prepared, place))
-
-    async def _attend(self, ref: Ref) -> Exit:
-        """Take a replica's lines into the log until it ends; go on after the last one kept."""
-        job, private = self._ledger.load(self._name)
-        logs, source = self._ledger.logs, f"{ref.site_id}/{ref.name}"
-        since = logs.last_seq(private.project_id, job.job_id, source)
-        async for line in self._grounds.runner.follow(ref, since):
-            logs.append(private.project_id, job.job_id, ref.task, source, line)
-        return await self._grounds.runner.wait(ref)
-
-    async def _restart_later(self, end: Exit) -> None:
-        job, private = self._ledger.load(self._name)
-        how = f"signal {end.signal}" if end.signal else end.reason
-        text = (
-            f"The replica {MASTER.type} {MASTER.index} ended ({how}) and is restarted "
-            f"({private.restarts + 1})."
-        )
+        retries = standing.retries + 1
+        text = f"Replicas ended too often: the whole job is tried again ({retries})."
         self._ledger.say(self._name, text, severity="WARNING")
-        again = Private(private.project_id, restarts=private.restarts + 1)
+        again = msgspec.structs.replace(private, refs=(), standing=Standing((), retries))
         self._ledger.save(self._name, job, again)
-        await self._close(private.ref)
+        await self._close(private.refs)
 
     async def _end_cancelled(self) -> None:
-        _, private = self._ledger.load(self._name)
-        if private.ref is not None:
-            await self._grounds.runner.stop([private.ref], STOP_GRACE_S)
-            with contextlib.suppress(NotFound):
-                await self._attend(private.ref)
+        """SIGTERM to all, SIGKILL after the grace; what they still say is kept."""
+        refs = self._ledger.load(self._name)[1].refs
+        if refs:
+            terms = self._grounds.terms
+            await self._grounds.runner.stop(refs, terms.stop_grace_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(terms.stop_grace_s + terms.late_s):
+                    await asyncio.gather(*(self._attend(ref) for ref in refs))
         self._ledger.say(self._name, "Job cancelled.")
         self._ledger.end(self._name, JobState.CANCELLED)
 
-    async def _remove_site(self) -> None:
-        await self._close(self._ledger.load(self._name)[1].ref)
+    async def _attend(self, ref: Ref) -> None:
+        with contextlib.suppress(NotFound):
+            await attend(self._name, self._ledger, self._grounds, ref)
 
-    async def _close(self, ref: Ref | None) -> None:
-        if ref is not None:
-            await self._grounds.runner.close(ref.site_id)
-            folder = self._grounds.sites / ref.site_id
+    async def _remove_site(self) -> None:
+        await self._close(self._ledger.load(self._name)[1].refs)
+
+    async def _close(self, refs: Sequence[Ref]) -> None:
+        for site in {ref.site_id for ref in refs}:
+            await self._grounds.runner.close(site)
+            folder = self._grounds.sites / site
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def _seconds_left(self) -> float:
+    def _seconds_left(self) -> float | None:
+        """Of its maxRunningTime, which is counted from when the job is RUNNING."""
         job, _ = self._ledger.load(self._name)
+        if job.start_time is None:
+            return None
         spec = job.training_input or TrainingInput()
         asked = spec.scheduling.max_running_time if spec.scheduling else ""
         limit = schema.duration_s(asked) if asked else DEFAULT_RUNNING_TIME_S
-        now = self._ledger.now()
-        return max(0.0, limit - (now - (job.start_time or now)).total_seconds())
-
-
-def _site_id(name: str, attempt: int) -> str:
-    """Unique to a job and an attempt, and short enough for a socket's name."""
-    return f"job-{hashlib.sha256(name.encode()).hexdigest()[:16]}-{attempt}"
+        return max(0.0, limit - (self._ledger.now() - job.start_time).total_seconds())

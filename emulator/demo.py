@@ -72,6 +72,8 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     cache_dir: Path
     environment: Mapping[str, str]
+    url: str = ""  # of an emulator elsewhere, with its ``project``
+    project: str = ""
     runtime_version: str = "2.11"
     runtime_policy: Policy = "nearest"
     wheelhouse: Path | None = None
@@ -79,9 +81,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     train_steps: int = 400
 
 
-def demonstrate(choices: Choices, console: Console) -> None:
-    """Do everything and show it; an error of any stage comes out of here."""
-    _Demo(choices, console).run()
+def demonstrate(choices: Choices, console: Console) -> dict[str, Any]:
+    """Do everything, show it and answer it; an error of any stage comes out of here."""
+    return _Demo(choices, console).run()
 
 
 class _Demo:
@@ -100,14 +102,16 @@ class _Demo:
         self._version_id = f"v{stamp}"
         self._losses: list[float] = []
 
-    def run(self) -> None:
-        with self._stage("set up"):
-            runtime = self._set_up()
+    def run(self) -> dict[str, Any]:
+        runtime = None
+        if not self._choices.url:
+            with self._stage("set up"):
+                runtime = self._set_up()
         with contextlib.ExitStack() as stack:
             with self._stage("start the emulator"):
                 client = stack.enter_context(self._emulator(stack))
                 bucket = f"{client.project}-demo"
-                self._say(f"It answers at {client.url}; its data is in {self._choices.data_dir}.")
+                self._say(f"It answers at {client.url}.")
             with self._stage("make and upload data"):
                 self._upload_data(client, bucket)
             with self._stage("train"):
@@ -119,6 +123,14 @@ class _Demo:
             with self._stage("predict"):
                 predictions = self._predict(client)
         self._report(runtime, job, uri, signatures, predictions)
+        return {
+            "job": job,
+            "tensorflow": runtime.tensorflow if runtime else None,
+            "savedModel": uri,
+            "instances": INSTANCES,
+            "predictions": predictions,
+            "seconds": {name: round(seconds, 3) for name, seconds in self._times.items()},
+        }
 
     @contextlib.contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -173,11 +185,14 @@ class _Demo:
         self._step(f"{step.subject}: {step.text}")
 
     def _emulator(self, stack: contextlib.ExitStack) -> Client:
-        running = DataDir(self._choices.data_dir).endpoint()
+        choices = self._choices
+        if choices.url:
+            return Client(choices.url, choices.project)
+        self._say(f"Its data is in {choices.data_dir}.")
+        running = DataDir(choices.data_dir).endpoint()
         if running is not None:
             self._say(f"One runs here already (process {running.pid}).")
             return Client(running.url, running.project)
-        choices = self._choices
         options = ["--runtime-policy", choices.runtime_policy]
         options += ["--cache-dir", str(choices.cache_dir)]
         if choices.wheelhouse:
@@ -194,7 +209,7 @@ class _Demo:
             for uri in client.storage.upload_folder(f"gs://{bucket}/data", Path(local)):
                 self._say(uri)
 
-    def _train(self, client: Client, bucket: str, runtime: Runtime) -> dict[str, Any]:
+    def _train(self, client: Client, bucket: str, runtime: Runtime | None) -> dict[str, Any]:
         choices = self._choices
         form = folder("trainer_fixtures") / "taxifare" / FORMS[choices.runtime_version]
         training = {
@@ -214,7 +229,7 @@ class _Demo:
         code = Code(
             package_path=form / "trainer",
             staging_bucket=f"gs://{bucket}/staging",
-            python=Path(runtime.python),
+            python=Path(runtime.python) if runtime else None,
         )
         submit(client, job, code)
         self._say(f"Job [{self._job_id}] submitted: {', '.join(code_names(form))}.")
@@ -275,7 +290,7 @@ class _Demo:
 
     def _report(
         self,
-        runtime: Runtime,
+        runtime: Runtime | None,
         job: Mapping[str, Any],
         uri: str,
         signatures: Mapping[str, Signature],
@@ -286,7 +301,8 @@ class _Demo:
         table.add_column(overflow="fold")
         table.add_row("job", str(job["jobId"]))
         table.add_row("state", str(job["state"]))
-        table.add_row("runtime", f"{runtime.version} (TensorFlow {runtime.tensorflow})")
+        if runtime:
+            table.add_row("runtime", f"{runtime.version} (TensorFlow {runtime.tensorflow})")
         if self._losses:
             table.add_row("loss", f"{self._losses[0]:.2f} → {self._losses[-1]:.2f}")
         for name, seconds in self._times.items():

@@ -23,12 +23,14 @@ class Deployment(msgspec.Struct, frozen=True):
     """A version's server as it is to run. ``key`` is the version's full name.
 
     ``python`` is the interpreter of its runtime, ``binds`` what that needs beside the system,
-    ``variables`` what it needs in its environment.
+    ``variables`` what it needs in its environment, ``image`` the container image that has it
+    all where the runner runs images.
     """
 
     key: str
     model_dir: str
     python: str
+    image: str = ""
     binds: tuple[Bind, ...] = ()
     variables: dict[str, str] = {}
     threads: int = 1
@@ -133,7 +135,7 @@ def server(
     deployment: Deployment, *, listen: str, work_dir: str, shims: str, isolation: Isolation
 ) -> Replica:
     """The replica that serves a deployment; it has no network, only its socket."""
-    sandboxed = isolation == "namespaces"
+    sandboxed = isolation != "none"
     code = SHIMS_TARGET if sandboxed else shims
     model = MODEL_TARGET if sandboxed else deployment.model_dir
     return Replica(
@@ -158,4 +160,5 @@ def server(
         network=None,
         listen=(listen,),
         memory_bytes=deployment.memory_bytes,
+        image=deployment.image,
     )

@@ -10,9 +10,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from emulator import engines
 from emulator.errors import OperatorError
 from emulator.interpreters import find as find_python
-from emulator.isolation import probe
+from emulator.isolation import probe, probe_cluster
 from emulator.runtime_versions import shipped
 from emulator.runtimes import COMPLETE, Made
 from emulator.storage.binary import find as find_storage
@@ -37,6 +38,7 @@ def examine(data_dir: Path, cache_dir: Path, environment: Mapping[str, str]) -> 
     """Look at everything, one finding after another; builds and downloads nothing."""
     yield _system()
     yield _isolation()
+    yield from _engine(environment)
     yield _storage(cache_dir, environment)
     yield from _pythons(cache_dir, environment)
     yield _environments(cache_dir)
@@ -53,7 +55,15 @@ def _system() -> Finding:
 
 
 def _isolation() -> Finding:
-    level = probe()
+    level, cluster = probe(), probe_cluster()
+    if level.isolation == "namespaces" and cluster.isolation == "none":
+        return Finding(
+            "isolation",
+            "limited",
+            f"no networks between namespaces: {cluster.reason}",
+            "Single replicas run in namespaces of their own; those of a cluster share this "
+            "machine's network and see its files.",
+        )
     if level.isolation == "namespaces":
         return Finding("isolation", "ok", "replicas run in namespaces of their own")
     return Finding(
@@ -63,6 +73,30 @@ def _isolation() -> Finding:
         "Jobs run with variables alone and see this machine's files and network. Allow "
         "unprivileged user namespaces, or run the emulator where they are allowed.",
     )
+
+
+def _engine(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """An engine is not needed: the default runner uses processes."""
+    try:
+        seen = engines.look(environment)
+    except OperatorError as error:
+        yield Finding("Docker Engine", "ok", f"none for --runner docker: {error}")
+        return
+    gpus = "with" if seen.has_gpus else "without"
+    yield Finding("Docker Engine", "ok", f"{seen.text}, {gpus} the NVIDIA runtime")
+    if seen.open_because:
+        yield Finding(
+            "Docker isolation",
+            "limited",
+            f"jobs in containers can reach the open ports of the engine's machine: "
+            f"{seen.open_because}",
+            "Run the emulator as root on the engine's machine, or give the engine an image of the "
+            "emulator's own with iptables (docker/emulator.Dockerfile).",
+        )
+    else:
+        yield Finding(
+            "Docker isolation", "ok", "the engine's machine can be closed to jobs in containers"
+        )
 
 
 def _storage(cache_dir: Path, environment: Mapping[str, str]) -> Finding:

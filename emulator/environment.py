@@ -16,6 +16,11 @@ _SET: Final = "CMLE_ENV"  # the names that a script has set
 _SAVED: Final = "CMLE_OLD_"  # prefix of what they were before
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOOPBACK: Final = ("localhost", "127.0.0.1")
+_PROXIES: Final = (  # each with the variable that names its exceptions
+    *((name, "no_proxy") for name in ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")),
+    *((name, "NO_PROXY") for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")),
+    ("no_grpc_proxy", "no_grpc_proxy"),  # to gRPC it stands for no_proxy
+)
 
 
 def variables(url: str, ca_bundle: str, project: str, gcloud_dir: str) -> dict[str, str]:
@@ -41,14 +46,10 @@ def variables(url: str, ca_bundle: str, project: str, gcloud_dir: str) -> dict[s
     }
 
 
-def replica_variables(proxy_url: str, ca_bundle: str, peers: Sequence[str] = ()) -> dict[str, str]:
-    """What a replica needs that shares the machine's network (isolation level "none").
-
-    gRPC reads the lower-case proxy variables: without every peer in the lower-case ``no_proxy``
-    a cluster of TensorFlow hangs and says nothing.
-    """
+def replica_variables(proxy_url: str, ca_bundle: str) -> dict[str, str]:
+    """What a replica needs that shares the machine's network (isolation level "none")."""
     return {
-        **_proxies(proxy_url, (*_LOOPBACK, *peers)),
+        **_proxies(proxy_url, _LOOPBACK),
         **_authorities(ca_bundle),
         **_metadata(proxy_url),
         **_direct(proxy_url),
@@ -62,6 +63,21 @@ def namespace_variables(ca_bundle: str = SYSTEM_BUNDLE) -> dict[str, str]:
         "GCE_METADATA_IP": "metadata.google.internal",
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
     }
+
+
+def without_proxy_between(environment: Mapping[str, str], peers: Sequence[str]) -> dict[str, str]:
+    """Put this machine and every peer into ``no_proxy``, where a proxy is set.
+
+    gRPC reads the lower-case variables alone: with a proxy and without every peer in
+    ``no_proxy`` a cluster of TensorFlow hangs and says nothing.
+    """
+    kept = dict(environment)
+    for name, exceptions in _PROXIES:
+        if kept.get(name):
+            named = [part.strip() for part in kept.get(exceptions, "").split(",") if part.strip()]
+            missing = [host for host in (*_LOOPBACK, *peers) if host not in named]
+            kept[exceptions] = ",".join([*named, *missing])
+    return kept
 
 
 def before(environment: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from emulator.cluster import Bind, Isolation, Network, Replica
+from emulator.cluster import WORK_TARGET, Bind, Isolation, Network, Replica
 from emulator.identity import Identity, Kind
 from emulator.package_index import PackageIndex
 from emulator.runtimes import Runtime
@@ -21,7 +21,11 @@ _SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
 class Grounds(msgspec.Struct, frozen=True):
-    """Where an installation happens: ``work_dir`` has the archive, ``root`` takes the packages."""
+    """Where an installation happens: ``work_dir`` has the archive, ``root`` takes the packages.
+
+    ``root`` is a folder of this machine, or ``volume:NAME`` of a container engine; then the
+    archive is copied in.
+    """
 
     work_dir: str
     root: str
@@ -44,7 +48,7 @@ def installation(
     name: str, command: tuple[str, ...], runtime: Runtime, grounds: Grounds
 ) -> Replica:
     """Describe one of ``pip_commands`` as a process that reaches the package index alone."""
-    enclosed = grounds.isolation == "namespaces"
+    enclosed = grounds.isolation != "none"
     binds = _binds(runtime, grounds) if enclosed else ()
     base = user_base(binds) if enclosed else grounds.root
     if enclosed:
@@ -56,7 +60,8 @@ def installation(
         task="service",
         argv=(runtime.python, shim, *command[1:]),
         env=_variables(runtime, grounds, base),
-        work_dir=grounds.work_dir,
+        work_dir="" if runtime.image else grounds.work_dir,
+        image=runtime.image,
         binds=binds,
         isolation=grounds.isolation,
         network=Network(
@@ -78,12 +83,14 @@ def _binds(runtime: Runtime, grounds: Grounds) -> tuple[Bind, ...]:
         *(Bind(path, path) for path in grounds.index.folders()),
         *([Bind(certificate, _CERTIFICATE)] if certificate else []),
         Bind(str(SHIMS / "install.py"), _SHIM),
-        Bind(grounds.work_dir, _WORK, writable=True),
+        Bind(grounds.work_dir, WORK_TARGET)
+        if runtime.image
+        else Bind(grounds.work_dir, _WORK, writable=True),
     )
 
 
 def _variables(runtime: Runtime, grounds: Grounds, base: str) -> dict[str, str]:
-    enclosed = grounds.isolation == "namespaces"
+    enclosed = grounds.isolation != "none"
     certificate = grounds.index.certificate
     return {
         "HOME": "/root" if enclosed else grounds.work_dir,

@@ -5,8 +5,9 @@ from typing import Protocol
 
 import msgspec
 
-from emulator.course import Course, Grounds, Prepare
+from emulator.course import Course, Prepare
 from emulator.errors import Aborted, AlreadyExists, FailedPrecondition
+from emulator.grounds import Grounds
 from emulator.ledger import Ledger, Private
 from emulator.names import GcsUri, job_name
 from emulator.objects import StoredObject
@@ -90,12 +91,14 @@ class Jobs:
 
     def resume(self) -> set[str]:
         """Go on with every job that has not ended; answer the sites that they use."""
-        sites = set()
-        for name, private in list(self._ledger.unfinished()):
-            if private.ref is not None:
-                sites.add(private.ref.site_id)
+        for name, _ in list(self._ledger.unfinished()):
             self._begin(name)
-        return sites
+        return self.sites()
+
+    def sites(self) -> set[str]:
+        """The sites of every job that has not ended."""
+        found = [ref for _, private in self._ledger.unfinished() for ref in private.refs]
+        return {ref.site_id for ref in found}
 
     async def close(self) -> None:
         """Let go of all jobs without changing their state; their sites are the runner's to end."""

@@ -1,30 +1,45 @@
 """A job's record and its log: every change of state is written here, and by its table."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from emulator import lifecycle
-from emulator.cluster import Exit, Ref
+from emulator.cluster import Ref
+from emulator.ends import Standing
 from emulator.errors import NotFound
+from emulator.lifecycle import Failure
 from emulator.logs import SERVICE, Logs
 from emulator.names import project_name
+from emulator.plan import MASTER
 from emulator.projects import Projects
 from emulator.resources import Job, TrainingOutput
 from emulator.states import JobState
 from emulator.store import Record, Store
-from emulator.tf_config import Task
 
 KIND: Final = "jobs"
-MASTER: Final = Task("master", 0)
-ML_UNITS_PER_HOUR: Final = 0.3878  # BASIC, of the service's price list
+BASIC_UNITS: Final = 0.3878  # ML units an hour
 
 
 class Private(msgspec.Struct, frozen=True):
-    """What only the emulator keeps of a job: its replica, and how often that was restarted."""
+    """What only the emulator keeps of a job.
+
+    ``refs`` are its replicas, each in its latest life, and ``standing`` where they stand;
+    neither before they are about to start. ``scale`` reduced the counts of this attempt.
+    """
+
+    project_id: str
+    refs: tuple[Ref, ...] = ()
+    standing: Standing | None = None
+    scale: float = 1.0
+    units_per_hour: float = BASIC_UNITS
+
+
+class _Earlier(msgspec.Struct, frozen=True):
+    """A record of the time when a job had one replica."""
 
     project_id: str
     ref: Ref | None = None
@@ -63,7 +78,7 @@ class Ledger:
         record = self._store.get(name)
         if record is None:
             raise NotFound.field("name", "The specified job was not found.")
-        return _with_etag(record.document), msgspec.json.decode(record.private, type=Private)
+        return _with_etag(record.document), read_private(record.private)
 
     def save(self, name: str, job: Job, private: Private) -> None:
         self._store.replace(_record(name, job, private))
@@ -77,7 +92,7 @@ class Ledger:
         """Jobs that have not ended, oldest first."""
         for record in reversed(self._store.list(KIND)):
             if not JobState(_with_etag(record.document).state).is_terminal:
-                yield record.name, msgspec.json.decode(record.private, type=Private)
+                yield record.name, read_private(record.private)
 
     def state(self, name: str) -> JobState:
         return JobState(self.load(name)[0].state)
@@ -91,37 +106,36 @@ class Ledger:
 
     def end(self, name: str, state: JobState, error: str = "") -> None:
         """Write the end of a job; one that is being cancelled ends as cancelled only."""
-        job, _ = self.load(name)
+        job, private = self.load(name)
         if job.state == JobState.CANCELLING and state != JobState.CANCELLED:
             return
         now = self.now()
         hours = (now - (job.start_time or now)).total_seconds() / 3600
-        units = round(hours * ML_UNITS_PER_HOUR, 2)
+        units = round(hours * private.units_per_hour, 2)
         output = TrainingOutput(consumed_ml_units=units) if units else TrainingOutput()
         self.move(name, state, end_time=now, error_message=error, training_output=output)
 
-    def fail(self, name: str, end: Exit) -> None:
-        """End a job as the service does when its replica failed."""
+    def fail(self, name: str, failures: Sequence[Failure]) -> None:
+        """End a job as the service does when replicas failed: a block for each, in order."""
         job, private = self.load(name)
         number = str(self.projects.get(private.project_id).project_number)
-        text = lifecycle.error_message(
-            [lifecycle.Failure(MASTER.type, MASTER.index, end)],
-            project_number=number,
-            job_id=job.job_id,
-        )
+        text = lifecycle.error_message(failures, project_number=number, job_id=job.job_id)
         self.say(name, text, severity="ERROR")
         self.say(name, "Finished tearing down training program.")
         self.say(name, "Job failed.")
         self.end(name, JobState.FAILED, text)
 
-    def succeed(self, name: str) -> None:
-        """End a job as the service does when its primary replica did well."""
+    def complete(self, name: str, task: str) -> None:
+        """What the service's runner says in a replica whose module did well."""
         for text in (
             "Module completed; cleaning up.",
             "Clean up finished.",
             "Task completed successfully.",
         ):
-            self.say(name, text, task=MASTER.label)
+            self.say(name, text, task=task)
+
+    def succeed(self, name: str) -> None:
+        """End a job as the service does when its primary replica did well."""
         self.say(name, "Job completed successfully.")
         self.end(name, JobState.SUCCEEDED)
 
@@ -142,6 +156,19 @@ class Ledger:
             self.say(name, message, severity=severity, task=task)
 
         return report
+
+
+def read_private(document: bytes) -> Private:
+    """Read a record, also one of an emulator that knew single replicas only."""
+    private = msgspec.json.decode(document, type=Private)
+    if private.refs or b'"ref":{' not in document:
+        return private
+    earlier = msgspec.json.decode(document, type=_Earlier)
+    if earlier.ref is None:
+        return private
+    retries, restarts = divmod(earlier.restarts, lifecycle.RESTARTS_PER_REPLICA + 1)
+    standing = Standing((MASTER,), retries, {MASTER.label: restarts})
+    return Private(earlier.project_id, (earlier.ref,), standing)
 
 
 def _record(name: str, job: Job, private: Private) -> Record:

@@ -1,7 +1,8 @@
 """Which exit does what: the service's table of ends and its texts (service reference §4.7 on)."""
 
 import signal
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
@@ -13,8 +14,8 @@ RETRIES_PER_JOB: Final = 3
 TRACEBACK_LIMIT: Final = 2048
 OMITTED: Final = "  [...]"
 _SIGKILL: Final = 9
-
-Action = Literal["succeed", "fail", "restart"]
+_LAST_COMMON: Final = 127
+_LOST: Final = frozenset({"lost", "stopped", "abandoned"})
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -28,25 +29,24 @@ class Failure(msgspec.Struct, frozen=True):
 def is_retryable(end: Exit) -> bool:
     """Death by a signal that nobody asked for, or a lost machine; running out of memory is not.
 
-    A replica that stopped with the emulator counts as one whose machine was lost.
+    A replica that stopped with the emulator counts as one whose machine was lost, however it
+    took it. So does a status over 127: what is not a common error may pass (§4.9).
     """
-    if end.out_of_memory or end.reason == "failed_to_start" or end.succeeded:
+    if end.out_of_memory or end.reason == "failed_to_start":
         return False
-    if end.reason in {"lost", "stopped", "abandoned"}:
+    if end.reason in _LOST:
         return True
-    return end.signal is not None and end.signal != _SIGKILL
+    if end.signal is not None:
+        return end.signal != _SIGKILL
+    return end.code is None or end.code > _LAST_COMMON
 
 
-def after(end: Exit, *, restarts: int) -> Action:
-    """What follows the end of a job's primary replica that was restarted ``restarts`` times."""
-    if end.succeeded:
-        return "succeed"
-    if is_retryable(end) and restarts < RESTARTS_PER_REPLICA * (RETRIES_PER_JOB + 1):
-        return "restart"
-    return "fail"
+def is_done(end: Exit) -> bool:
+    """It ended well, by itself."""
+    return end.succeeded and end.reason not in _LOST
 
 
-def error_message(failures: list[Failure], *, project_number: str, job_id: str) -> str:
+def error_message(failures: Sequence[Failure], *, project_number: str, job_id: str) -> str:
     """The job's ``errorMessage``: a block for each failed replica, then the line with the link."""
     blocks = [_block(failure) for failure in failures]
     return "\n".join([*blocks, "", _link(project_number, job_id)])
@@ -71,6 +71,8 @@ def _block(failure: Failure) -> str:
         return f"{replica} ran out-of-memory and exited with a non-zero status of 9(SIGKILL)"
     if end.reason == "failed_to_start":
         return f"{replica} could not be started: {end.message}"
+    if end.code is None and end.signal is None:
+        return f"{replica} was lost: {end.message or end.reason}"
     status = end.code if end.signal is None else f"{end.signal}({_signal_name(end.signal)})"
     first = f"{replica} exited with a non-zero status of {status}. "
     return f"{first}\n{shorten(end.traceback)}" if end.traceback else first

@@ -5,7 +5,6 @@ import json
 from typing import Any, Final
 
 from emulator.cluster import Exit, Ref
-from emulator.deployment import socket_name
 from emulator.runners import Runner
 from emulator.upstream import Broken, Unreachable, Upstream
 
@@ -19,16 +18,17 @@ _LAST_LINES: Final = 20
 
 
 class ModelServer:
-    """To be used from one event loop; ``let_go`` ends the use, not the server."""
+    """To be used from one event loop; ``let_go`` ends the use, not the server.
 
-    def __init__(self, runner: Runner, instance: str, ref: Ref) -> None:
+    ``address`` is where its socket is reached, see ``Runner.reach``.
+    """
+
+    def __init__(self, runner: Runner, ref: Ref, address: str | tuple[str, int]) -> None:
         self.ref = ref
         self.asked = asyncio.get_running_loop().time()
         self.open_requests = 0
         self._runner = runner
-        self._upstream = Upstream(
-            "\0" + socket_name(instance, ref.site_id), idle_s=_SILENCE_S, max_idle=_CONNECTIONS
-        )
+        self._upstream = Upstream(address, idle_s=_SILENCE_S, max_idle=_CONNECTIONS)
         self._ended = asyncio.create_task(runner.wait(ref))
 
     @property

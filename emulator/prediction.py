@@ -11,7 +11,7 @@ import msgspec
 
 from emulator.cluster import Isolation, Ref, SiteSpec
 from emulator.deployment import SERVER, Deployment, bad_model, server, socket_name
-from emulator.errors import CmleError, InvalidArgument, NotFound
+from emulator.errors import CmleError, InvalidArgument, NotFound, OperatorError
 from emulator.model_server import ModelServer, cancel
 from emulator.runners import Runner
 from emulator.shipped import SHIMS
@@ -177,7 +177,10 @@ class Predictions:
         """Take over a server that outlived the emulator that started it."""
         if version.ref is None or version.running is not None:
             return None
-        found = ModelServer(self._runner, self._instance, version.ref)
+        try:
+            found = await self._reach(version.ref)
+        except OperatorError:
+            return None
         healthy = False
         try:
             healthy = await found.healthy(self._limits.adopt_s, patient=False)
@@ -186,15 +189,20 @@ class Predictions:
                 await found.let_go()
         return found if healthy else None
 
+    async def _reach(self, ref: Ref) -> ModelServer:
+        listen = socket_name(self._instance, ref.site_id)
+        return ModelServer(self._runner, ref, await self._runner.reach(ref, listen))
+
     async def _launch(self, version: _Version) -> ModelServer:
         await self._stop_server(version)
         await self._make_room(version)
         spec = SiteSpec(f"version-{secrets.token_hex(6)}")
         work_dir = self._sites_dir / spec.site_id / "replicas" / SERVER / "work"
+        in_image = bool(version.deployment.image)
         replica = server(
             version.deployment,
             listen=socket_name(self._instance, spec.site_id),
-            work_dir=str(work_dir),
+            work_dir="" if in_image else str(work_dir),
             shims=str(self._shims),
             isolation=self._isolation,
         )
@@ -204,7 +212,7 @@ class Predictions:
             site = await self._runner.open(spec)
             ref = await site.start(replica)
             self._remember(version, ref)
-            started = ModelServer(self._runner, self._instance, ref)
+            started = await self._reach(ref)
             if not await started.healthy(self._limits.load_s, patient=True):
                 failure = await started.failure()
                 log.warning("%s: its server did not start: %s", version.deployment.key, failure)

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from emulator.cluster import Bind, Exit, Isolation
 from emulator.course import PreparationFailed
@@ -14,14 +14,22 @@ from emulator.logs import SERVICE
 from emulator.names import GcsUri
 from emulator.objects import Objects
 from emulator.patched_library import patched_for_bundle
-from emulator.progress import Step
+from emulator.progress import Progress, Step
 from emulator.resources import Job, TrainingInput
-from emulator.runtimes import Runtime, Runtimes
+from emulator.runtimes import Runtime
 from emulator.shipped import CAPTURE
 from emulator.staging import InstallationFailed, Installer, Package
 from emulator.training import Prepared
 
 _TRACE: Final = "Traceback (most recent call last):\n  [...]\nsubprocess.CalledProcessError: "
+
+
+class RuntimeSource(Protocol):
+    """Makes runtime versions ready: environments of this machine, or images."""
+
+    async def ensure(
+        self, version: str, python_version: str, progress: Progress = ...
+    ) -> Runtime: ...
 
 
 class Preparation:
@@ -30,7 +38,7 @@ class Preparation:
     def __init__(
         self,
         objects: Objects,
-        runtimes: Runtimes,
+        runtimes: RuntimeSource,
         installer: Installer,
         *,
         isolation: Isolation,
@@ -48,6 +56,8 @@ class Preparation:
         """PreparationFailed, with the end that the replica shows, where it cannot be had."""
         del project_id
         spec = job.training_input or TrainingInput()
+        if not spec.runtime_version:
+            return Prepared()  # all in the user's own images
         try:
             runtime = await self._runtime(spec, report)
             return await self._install(spec, runtime, report)
@@ -88,6 +98,7 @@ class Preparation:
             python_path=(str(CAPTURE),),
             programs=(*seen.programs, f"{runtime.env_dir}/bin"),
             variables=runtime.variables,
+            distributions=staged.distributions(),
         )
 
     async def _fetch(self, uri: str, folder: Path, report: Report) -> Package:

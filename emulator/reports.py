@@ -12,6 +12,7 @@ from emulator.findings import Finding, Report, Severity
 SARIF: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
 _INDENT: Final = "    "
+_MARKUP: Final = frozenset("\\`*_[]|~#>")
 
 
 class Documented(Protocol):
@@ -37,7 +38,7 @@ class Judge(msgspec.Struct, frozen=True):
 def text(report: Report, _: Judge) -> str:
     """The findings, the worst first, and what was not checked."""
     blocks = [_block(finding) for finding in report.findings]
-    counts = [f"{report.count(severity)} {severity}s" for severity in Severity]
+    counts = [_counted(report.count(severity), severity) for severity in Severity]
     known = "from the cache" if report.cached else f"{report.seconds:.1f} s"
     silenced = f", {len(report.silenced)} silenced" if report.silenced else ""
     summary = (
@@ -167,6 +168,39 @@ def _escaped(value: str, more: str) -> str:
     return value
 
 
+def markdown(report: Report, judge: Judge) -> str:
+    """A summary for pages that show Markdown: GitHub's job summary, a comment."""
+    counts = ", ".join(_counted(report.count(each), each) for each in Severity)
+    blocks = [
+        f"### {judge.tool}: {_cell(report.subject)}",
+        f"Runtime {_cell(report.runtime)}: **{counts}** of {len(report.rules)} rules.",
+    ]
+    if report.findings:
+        rows = [_row(finding) for finding in report.findings]
+        head = ["| severity | rule | where | what | fix |", "| --- | --- | --- | --- | --- |"]
+        blocks.append("\n".join([*head, *rows]))
+    if report.not_checked:
+        missing = "\n".join(f"- {_cell(each)}" for each in report.not_checked)
+        summary = "<details><summary>Not checked</summary>"
+        blocks.append(f"{summary}\n\n{missing}\n\n</details>")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _row(finding: Finding) -> str:
+    cells = (finding.level, finding.rule, finding.place, finding.message, finding.fix)
+    return f"| {' | '.join(_cell(str(cell)) for cell in cells)} |"
+
+
+def _cell(plain: str) -> str:
+    """On one line, and nothing of it is markup."""
+    marked = "".join(f"\\{char}" if char in _MARKUP else char for char in _clean(plain))
+    return " ".join(marked.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def _counted(count: int, severity: Severity) -> str:
+    return f"{count} {severity}" if count == 1 else f"{count} {severity}s"
+
+
 def listing(judge: Judge) -> str:
     """Every rule with its documentation."""
     blocks = []
@@ -183,4 +217,5 @@ FORMATS: Final[dict[str, Writer]] = {
     "junit": junit,
     "sarif": sarif,
     "github": github,
+    "markdown": markdown,
 }

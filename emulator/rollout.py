@@ -95,6 +95,7 @@ class Rollout:
             key=name,
             model_dir=str(self._place(name) / MODEL_FOLDER),
             python=runtime.python,
+            image=runtime.image,
             binds=runtime.binds,
             variables=runtime.variables,
             threads=_cores(version.machine_type),

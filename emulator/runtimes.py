@@ -29,7 +29,7 @@ Policy = Literal["exact", "nearest"]
 COMPLETE: Final = ".complete"
 _SEED: Final = frozenset({"pip", "setuptools", "wheel"})
 _LABEL: Final = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)")
-_CHECK: Final = """
+CHECK: Final = """
 import json, sys
 import tensorflow
 from pip._internal.models.index import PyPI
@@ -70,6 +70,33 @@ class Recipe(msgspec.Struct, frozen=True):
         """The pinned version of a package; empty when it is not among them."""
         pins = (found.groups() for found in _LABEL.finditer(self.requirements))
         return next((pin for name, pin in pins if name.lower() == package), "")
+
+    def name_tensorflow(self, library: Path) -> None:
+        """Let trainers that require "tensorflow" find it where tensorflow-cpu is installed."""
+        pin = self.version_of("tensorflow-cpu")
+        if not pin:
+            return
+        alias = library / f"tensorflow-{pin}.dist-info"
+        alias.mkdir()
+        (alias / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: tensorflow\nVersion: {pin}\n"
+            f"Summary: The tensorflow-cpu of this environment\nRequires-Dist: tensorflow-cpu\n"
+        )
+        (alias / "INSTALLER").write_text("cmle\n")
+        names = [f"{alias.name}/{name},,\n" for name in ("METADATA", "INSTALLER", "RECORD")]
+        (alias / "RECORD").write_text("".join(names))
+
+
+def recipe(versions: RuntimeVersions, folder: Path, version: str, python_version: str) -> Recipe:
+    """The recipe of a runtime version that the catalogue does not refuse."""
+    name = versions.runtimes[version].environments[python_version]
+    return Recipe(version, python_version, read_requirements(folder / name))
+
+
+def read_requirements(file: Path) -> str:
+    """Pinned requirements without the comments."""
+    lines = file.read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("#"))
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -162,12 +189,7 @@ class Runtimes:
         return self._finished(self._exact(version, python_version))
 
     def _exact(self, version: str, python_version: str) -> Recipe:
-        name = self._versions.runtimes[version].environments[python_version]
-        return Recipe(version, python_version, self._read(name))
-
-    def _read(self, name: str) -> str:
-        lines = (self._requirements / name).read_text().splitlines(keepends=True)
-        return "".join(line for line in lines if not line.startswith("#"))
+        return recipe(self._versions, self._requirements, version, python_version)
 
     async def _stand_in(self, version: str, python_version: str, progress: Progress) -> Runtime:
         rows = [row for row in self._versions.stand_ins if row.runtime == version]
@@ -192,7 +214,7 @@ class Runtimes:
         return Recipe(
             row.runtime,
             python,
-            self._read(row.requirements),
+            read_requirements(self._requirements / row.requirements),
             row.variables,
             stands_in_for=python_version,
             warning=warning,
@@ -304,9 +326,10 @@ class _Builder:
         # Old source archives are built with the runtime's own setuptools, not with today's.
         await self._install("installers.txt", self._recipe.only(seed=True), say)
         await self._install("packages.txt", self._recipe.only(seed=False), say)
-        self._name_tensorflow()
+        library = next((self._dir / "lib").glob("python*/site-packages"))
+        self._recipe.name_tensorflow(library)
         say("importing TensorFlow for the first time")
-        outcome = await self._run([self._python, "-c", _CHECK], lambda _: None)
+        outcome = await self._run([self._python, "-c", CHECK], lambda _: None)
         made = msgspec.json.decode(outcome.tail[-1], type=Made)
         part = self._dir / f"{COMPLETE}.part"
         part.write_bytes(msgspec.json.encode(made))
@@ -321,22 +344,6 @@ class _Builder:
         argv = [self._uv, "pip", "install", "--python", self._python, "--requirement", str(file)]
         argv += ["--no-deps", "--no-build-isolation", "--compile-bytecode", *self._flags]
         await self._run(argv, say)
-
-    def _name_tensorflow(self) -> None:
-        """Let trainers that require "tensorflow" find it where tensorflow-cpu is installed."""
-        pin = self._recipe.version_of("tensorflow-cpu")
-        if not pin:
-            return
-        library = next((self._dir / "lib").glob("python*/site-packages"))
-        alias = library / f"tensorflow-{pin}.dist-info"
-        alias.mkdir()
-        (alias / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: tensorflow\nVersion: {pin}\n"
-            f"Summary: The tensorflow-cpu of this environment\nRequires-Dist: tensorflow-cpu\n"
-        )
-        (alias / "INSTALLER").write_text("cmle\n")
-        names = [f"{alias.name}/{name},,\n" for name in ("METADATA", "INSTALLER", "RECORD")]
-        (alias / "RECORD").write_text("".join(names))
 
     async def _run(self, argv: list[str], say: Say) -> Outcome:
         outcome = await run(

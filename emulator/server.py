@@ -14,17 +14,19 @@ from typing import Final, Literal
 import msgspec
 import uvicorn
 
+from emulator import catalog, engines
+from emulator.accelerators import Policy as GpuPolicy
+from emulator.admission import Admission
 from emulator.api import application
 from emulator.api.services import Services
-from emulator.cluster import Isolation
-from emulator.course import Grounds
 from emulator.datadir import DataDir, Endpoint
 from emulator.environment import before
 from emulator.gateway.keeper import Keeper, gateway_arguments
+from emulator.grounds import Grounds, Terms
 from emulator.identity import Identity, Kind
-from emulator.isolation import choose
 from emulator.jobs import Jobs
 from emulator.ledger import Ledger
+from emulator.limits import Policy as LimitPolicy
 from emulator.logs import Logs
 from emulator.models import Models
 from emulator.objects import Objects
@@ -36,9 +38,6 @@ from emulator.prediction import Predictions
 from emulator.preparation import Preparation
 from emulator.projects import Projects
 from emulator.rollout import Rollout
-from emulator.runners.process import ProcessRunner
-from emulator.runtimes import Runtimes
-from emulator.staging import Installer
 from emulator.storage.binary import find_or_obtain
 from emulator.store import Store
 
@@ -52,15 +51,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     port: int = DEFAULT_PORT
     project: str = DEFAULT_PROJECT
-    runner: Literal["process"] = "process"
+    runner: engines.Setting = "process"
     isolation: Literal["auto", "require", "namespaces", "none"] = "auto"
     runtime_policy: Literal["exact", "nearest"] = "exact"
     allow_hosts: tuple[str, ...] = ()
     fake_gcs_server: Path | None = None
+    fake_gcs_url: str = ""
+    socket: Path | None = None
     cache_dir: Path | None = None
     wheelhouse: Path | None = None
     grace_s: float = 30.0
+    keep_jobs: bool = False
+    limits: LimitPolicy = "scaled"
+    replica_scale: float = 1.0
+    gpu: GpuPolicy = "auto"
+    end_grace_s: float = 30.0
+    catalog: Path | None = None
     jobs_at_once: int = 0  # 0: as many as the machine has cores
+    base_image: str = ""  # of images that are built; empty: the usual ones
+    gpus: int | None = None  # None: counted
 
 
 Progress = Callable[[str], None]
@@ -83,12 +92,15 @@ def default_cache_dir() -> Path:
 
 def serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], None]) -> int:
     """Run an emulator until SIGINT or SIGTERM; answer the exit code."""
+    catalog.load(settings.catalog)  # what is wrong with it is said before anything begins
     data = DataDir(settings.data_dir)
     data.open()
     try:
         cache_dir = settings.cache_dir or default_cache_dir()
-        program = find_or_obtain(settings.fake_gcs_server, cache_dir, progress)  # once for minutes
-        asyncio.run(_serve(settings, data, program, progress, ready))
+        storage = settings.fake_gcs_url or find_or_obtain(  # once for minutes
+            settings.fake_gcs_server, cache_dir, progress
+        )
+        asyncio.run(_serve(settings, data, storage, progress, ready))
     finally:
         data.withdraw()
         data.close()
@@ -98,7 +110,7 @@ def serve(settings: Settings, progress: Progress, ready: Callable[[Endpoint], No
 async def _serve(
     settings: Settings,
     data: DataDir,
-    fake_gcs_server: Path,
+    fake_gcs_server: Path | str,
     progress: Progress,
     ready: Callable[[Endpoint], None],
 ) -> None:
@@ -106,7 +118,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    async with _running(settings, data, fake_gcs_server) as endpoint:
+    async with _running(settings, data, fake_gcs_server, progress) as endpoint:
         ready(endpoint)
         await ended.wait()
         progress("Stopping: running jobs go on at the next start.")
@@ -114,10 +126,16 @@ async def _serve(
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, data: DataDir, fake_gcs_server: Path
+    settings: Settings, data: DataDir, fake_gcs_server: Path | str, progress: Progress
 ) -> AsyncIterator[Endpoint]:
     """An emulator for the time of the block; the block gets its address card."""
-    isolation = choose(settings.isolation)
+    environment = before(os.environ)  # not led to this very gateway by `cmle env`
+    index = (
+        PackageIndex.of_wheelhouse(settings.wheelhouse)
+        if settings.wheelhouse
+        else PackageIndex.of_user(environment)
+    )
+    place = await engines.choose(_wanted(settings), data, index, environment, progress)
     async with contextlib.AsyncExitStack() as stack:
         keeper = Keeper(
             data.instance,
@@ -126,12 +144,13 @@ async def _running(
                 allow_hosts=settings.allow_hosts,
                 fake_gcs_server=fake_gcs_server,
                 grace_s=settings.grace_s,
+                socket_path=settings.socket and settings.socket.absolute(),
             ),
             port=settings.port,
         )
         starting = asyncio.create_task(stack.enter_async_context(keeper.running()))
         try:
-            parts = _assemble(settings, data, isolation)
+            parts = _assemble(settings, data, place)
         finally:
             await starting
         await stack.enter_async_context(_serving_app(data.instance, parts.services))
@@ -150,8 +169,8 @@ async def _running(
             bundle_path=str(data.authority / "bundle.pem"),
             gateway_pid=keeper.ready.pid,
             started=time.time(),
-            runner=settings.runner,
-            isolation=isolation,
+            runner=place.runner.name,
+            isolation=place.isolation,
         )
         data.publish(endpoint)
         keeper.when_restarted(
@@ -166,11 +185,12 @@ class _Parts(msgspec.Struct, frozen=True):
     services: Services
     jobs: Jobs
     models: Models
-    runner: ProcessRunner
+    runner: engines.OwnRunner
     predictions: Predictions
     objects: Objects
     store: Store
     logs: Logs
+    keeps_jobs: bool
 
     async def begin(self) -> None:
         """Go on with everything that a killed emulator left, and sweep what nobody knows."""
@@ -179,54 +199,55 @@ class _Parts(msgspec.Struct, frozen=True):
         self.models.resume()
 
     async def end(self) -> None:
-        """Let go of the work in progress, then end every process of it."""
+        """Let go of the work in progress, then end every process of it, or all but jobs'."""
         await self.jobs.close()
         await self.models.close()
         await self.predictions.close()
-        await self.runner.stop_all()
+        if self.keeps_jobs and (running := self.jobs.sites()):
+            await self.runner.sweep(running)
+            await self.runner.let_go()
+        else:
+            await self.runner.stop_all()
         await self.objects.aclose()
         self.logs.close()
         self.store.close()
 
 
-def _assemble(settings: Settings, data: DataDir, isolation: Isolation) -> _Parts:
-    clock = time.time
-    environment = before(os.environ)  # not led to this very gateway by `cmle env`
-    index = (
-        PackageIndex.of_wheelhouse(settings.wheelhouse)
-        if settings.wheelhouse
-        else PackageIndex.of_user(environment)
+def _wanted(settings: Settings) -> engines.Wanted:
+    return engines.Wanted(
+        runner=settings.runner,
+        isolation=settings.isolation,
+        policy=settings.runtime_policy,
+        cache_dir=settings.cache_dir or default_cache_dir(),
+        grace_s=settings.grace_s,
+        allow_hosts=settings.allow_hosts,
+        base_image=settings.base_image,
+        gpus=settings.gpus,
     )
+
+
+def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts:
+    clock = time.time
     store, logs = Store(data.database), Logs(data.logs)
     projects = Projects(settings.project, _rfc3339(clock()))
     objects = Objects(data.instance)
-    runner = ProcessRunner(data.root, data.instance, grace_s=settings.grace_s)
-    runtimes = Runtimes(
-        settings.cache_dir or default_cache_dir(),
-        index=index,
-        environment=environment,
-        policy=settings.runtime_policy,
-    )
-    installer = Installer(
-        runner,
-        staged=data.staged,
-        sites=data.sites,
-        isolation=isolation,
-        index=index,
-        allow_hosts=settings.allow_hosts,
-    )
+    runner, isolation = place.runner, place.isolation
     preparation = Preparation(
         objects,
-        runtimes,
-        installer,
+        place.runtimes,
+        place.installer,
         isolation=isolation,
         bundle=data.authority / "bundle.pem",
         downloads=data.root / "downloads",
     )
+    offered = catalog.load(settings.catalog)
+    grounds = Grounds(
+        runner, isolation, data.sites, offered, _terms(settings), settings.allow_hosts
+    )
     jobs = Jobs(
         Ledger(store, logs, projects, clock),
         objects,
-        Grounds(runner, isolation, data.sites, settings.allow_hosts),
+        grounds,
         preparation,
         at_once=settings.jobs_at_once or os.cpu_count() or 1,
     )
@@ -238,7 +259,7 @@ def _assemble(settings: Settings, data: DataDir, isolation: Isolation) -> _Parts
         isolation=isolation,
     )
     operations = Operations(store, clock)
-    rollout = Rollout(objects, predictions, runtimes.ensure, data.models)
+    rollout = Rollout(objects, predictions, place.runtimes.ensure, data.models)
     models = Models(store, operations, rollout, clock)
     services = Services(
         projects=projects,
@@ -249,8 +270,20 @@ def _assemble(settings: Settings, data: DataDir, isolation: Isolation) -> _Parts
         logs=logs,
         policies=Policies(store),
         clock=clock,
+        limits=Admission(grounds),
+        catalog=offered,
     )
-    return _Parts(services, jobs, models, runner, predictions, objects, store, logs)
+    keeps_jobs = settings.keep_jobs
+    return _Parts(services, jobs, models, runner, predictions, objects, store, logs, keeps_jobs)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        limits=settings.limits,
+        replica_scale=settings.replica_scale,
+        gpu=settings.gpu,
+        end_grace_s=settings.end_grace_s,
+    )
 
 
 def _rfc3339(seconds: float) -> str:

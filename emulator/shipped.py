@@ -11,6 +11,7 @@ DATA: Final = PACKAGE / "data"
 SHIMS: Final = DATA / "shims"
 CATALOG: Final = DATA / "catalog"
 CAPTURE: Final = SHIMS / "capture"  # on PYTHONPATH of replicas: its sitecustomize.py logs
+ACCELERATORS: Final = SHIMS / "accelerators"  # on PYTHONPATH beside it: stubs of TPU and GPU
 
 
 def folder(name: str) -> Path:

@@ -1,11 +1,14 @@
 """Packages installed as the service installs them, once per archive contents and runtime."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -68,6 +71,11 @@ class Staged(msgspec.Struct, frozen=True):
             return Seen()
         base = self.root
         binds: tuple[Bind, ...] = ()
+        if isolation == "container":
+            base = user_base(self.runtime.binds)
+            binds = (Bind(self.root, base),)
+            programs = [f"{base}/bin"]
+            return Seen(binds, (f"{base}/{self.runtime.library}", *programs), tuple(programs))
         if isolation == "namespaces":
             base = user_base((*self.runtime.binds, Bind(str(SHIMS), str(SHIMS))))
             found = [name for name in _SEEN if Path(self.root, name).is_dir()]
@@ -76,22 +84,96 @@ class Staged(msgspec.Struct, frozen=True):
         # Scripts are importable, too: prediction routines come as ``scripts=["predictor.py"]``.
         return Seen(binds, (f"{base}/{self.runtime.library}", *programs), tuple(programs))
 
+    def distributions(self) -> tuple[str, ...]:
+        """The normalized names of what was installed here, beside what the runtime has."""
+        if not self.root:
+            return ()
+        found = Path(self.root, self.runtime.library).glob("*.dist-info")
+        names = {path.name.partition("-")[0] for path in found}
+        return tuple(sorted(re.sub(r"[-_.]+", "-", name).lower() for name in names))
+
+
+class Shelf(Protocol):
+    """Where finished installations are kept, by key."""
+
+    @property
+    def locks(self) -> Path:
+        """A folder of this machine, for what the emulators of it do one after the other."""
+        ...
+
+    async def find(self, key: str) -> str:
+        """The root of an installation; empty if there is none."""
+        ...
+
+    def making(self, key: str) -> AbstractAsyncContextManager["Making"]:
+        """A place for a new one, which goes unless it is kept."""
+        ...
+
+
+class Making(Protocol):
+    """An installation under way: archives come into ``work_dir``, packages into ``root``."""
+
+    @property
+    def work_dir(self) -> Path: ...
+    @property
+    def root(self) -> str: ...
+    async def keep(self) -> str:
+        """The root under which it is found from now on."""
+        ...
+
+
+class Folders:
+    """Installations as read-only folders of the data directory."""
+
+    def __init__(self, staged: Path) -> None:
+        self.locks = staged
+
+    async def find(self, key: str) -> str:
+        """See ``Shelf.find``."""
+        root = self.locks / key
+        return str(root) if root.is_dir() else ""
+
+    @contextlib.asynccontextmanager
+    async def making(self, key: str) -> AsyncIterator[Making]:
+        """See ``Shelf.making``."""
+        for stale in self.locks.glob(f".{key}.*"):
+            await asyncio.to_thread(shutil.rmtree, stale, ignore_errors=True)
+        part = self.locks / f".{key}.{secrets.token_hex(4)}"
+        try:
+            (part / "work").mkdir(parents=True)
+            (part / "root").mkdir()
+            yield _Folder(part, self.locks / key)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+
+
+class _Folder:
+    def __init__(self, part: Path, final: Path) -> None:
+        self.work_dir = part / "work"
+        self.root = str(part / "root")
+        self._final = final
+
+    async def keep(self) -> str:
+        await asyncio.to_thread(_protect, Path(self.root))
+        Path(self.root).rename(self._final)
+        return str(self._final)
+
 
 class Installer:
-    """Keeps read-only folders of installed packages below one folder of the data directory."""
+    """Installs packages once, on a shelf."""
 
     def __init__(
         self,
         runner: Runner,
+        shelf: Shelf,
         *,
-        staged: Path,
         sites: Path,
         isolation: Isolation,
         index: PackageIndex,
         allow_hosts: tuple[str, ...] = (),
     ) -> None:
         self._runner = runner
-        self._staged = staged
+        self._shelf = shelf
         self._sites = sites
         self._isolation: Isolation = isolation
         self._index = index
@@ -108,13 +190,12 @@ class Installer:
             if package.basename in {"", ".", ".."}:
                 raise InstallationFailed(f"{package.uri} does not name a file.")
         key = await asyncio.to_thread(_key, packages, runtime)
-        root = self._staged / key
 
         def wait() -> None:
             report("Another job is installing the same packages; waiting for it.")
 
-        async with exclusive(self._staged / f"{key}.lock", wait):
-            if root.is_dir():
+        async with exclusive(self._shelf.locks / f"{key}.lock", wait):
+            if root := await self._shelf.find(key):
                 for package in packages:
                     report(f"Installing the package: {package.uri}")
                 report(
@@ -122,36 +203,30 @@ class Installer:
                     "runtime before, and that installation is used."
                 )
             else:
-                await self._make(root, packages, runtime, report)
-        return Staged(runtime, str(root))
+                root = await self._make(key, packages, runtime, report)
+        return Staged(runtime, root)
 
     async def _make(
-        self, root: Path, packages: Sequence[Package], runtime: Runtime, report: Report
-    ) -> None:
-        for stale in self._staged.glob(f".{root.name}.*"):
-            await asyncio.to_thread(shutil.rmtree, stale, ignore_errors=True)
-        part = self._staged / f".{root.name}.{secrets.token_hex(4)}"
-        site_id = f"install-{part.name[1:13]}-{secrets.token_hex(4)}"
-        try:
-            (part / "work").mkdir(parents=True)
-            (part / "root").mkdir()
+        self, key: str, packages: Sequence[Package], runtime: Runtime, report: Report
+    ) -> str:
+        site_id = f"install-{key[:12]}-{secrets.token_hex(4)}"
+        async with self._shelf.making(key) as making:
             grounds = Grounds(
-                str(part / "work"),
-                str(part / "root"),
+                str(making.work_dir),
+                making.root,
                 self._isolation,
                 self._index,
                 self._allow_hosts,
             )
-            site = await self._runner.open(SiteSpec(site_id))
-            course = _Course(self._runner, site, runtime, grounds, report)
-            for package in packages:
-                await course.install(package)
-            await asyncio.to_thread(_protect, part / "root")
-            (part / "root").rename(root)
-        finally:
-            await self._runner.close(site_id)
-            for folder in (part, self._sites / site_id):
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            try:
+                site = await self._runner.open(SiteSpec(site_id, isolation=self._isolation))
+                course = _Course(self._runner, site, runtime, grounds, report)
+                for package in packages:
+                    await course.install(package)
+            finally:
+                await self._runner.close(site_id)
+                await asyncio.to_thread(shutil.rmtree, self._sites / site_id, ignore_errors=True)
+            return await making.keep()
 
 
 class _Course:

@@ -12,6 +12,15 @@ CUSTOM_ONLY: Final = "Must not be set unless scale tier is CUSTOM."
 ONE_FAMILY: Final = (
     "All machine types of a job must be of one kind: Compute Engine types or legacy types."
 )
+ONE_TPU: Final = "The worker count must be 1 when the worker type is a TPU."
+TPU_TF_VERSION: Final = (
+    "The TPU TensorFlow version must be specified for TPU training with a custom container."
+)
+TPU_TF_VERSION_ONLY: Final = (
+    "The TPU TensorFlow version can only be specified for a TPU worker with a custom container."
+)
+OWN_IMAGE_ONLY: Final = "This field can only be set when a custom container image is provided."
+NOT_WITH_ARGS: Final = "This field and args cannot both be set."
 NEGATIVE_COUNT: Final = "The number of replicas must not be negative."
 PACKAGES_REQUIRED: Final = "At least one package must be specified."
 PACKAGES_TOO_MANY: Final = "At most 100 packages may be specified."
@@ -54,6 +63,10 @@ def machine_unknown(name: str) -> str:
 
 def type_required(count_field: str) -> str:
     return f"A machine type must be specified when {count_field} is set."
+
+
+def tpu_role(role: str, machine: str) -> str:
+    return f"The specified machine type for {role} is not supported in TPU training jobs: {machine}"
 
 
 def accelerators_on_legacy(machine: str) -> str:

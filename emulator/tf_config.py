@@ -1,12 +1,18 @@
 """TF_CONFIG, CLUSTER_SPEC and the other variables of a replica (service reference §4.3 to §4.5)."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 LOCAL_ADDRESS: Final = "127.0.0.1:2222"
 TENANT_PROJECT: Final = "w{number}-ml"
+MKL: Final = {  # of the user's process in a managed image
+    "KMP_BLOCKTIME": "0",
+    "KMP_AFFINITY": "granularity=fine,verbose,compact,1,0",
+    "KMP_SETTINGS": "1",
+}
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -27,6 +33,13 @@ def primary(runtime_version: str) -> str:
     return "master" if int(runtime_version.split(".", maxsplit=1)[0]) < 2 else "chief"  # noqa: PLR2004
 
 
+def primary_of(job: Mapping[str, Any]) -> str:
+    """What TF_CONFIG calls the primary: by the runtime, or as a job with its own image says."""
+    if version := job.get("runtime_version"):
+        return primary(version)
+    return "chief" if job.get("use_chief_in_tf_config") else "master"
+
+
 def user_args(
     args: tuple[str, ...], job_dir: str, hyperparameters: dict[str, str] | None = None
 ) -> list[str]:
@@ -39,6 +52,12 @@ def user_args(
     return argv
 
 
+def named(cluster: Mapping[str, list[str]], job: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The cluster as TF_CONFIG has it: ``chief`` in place of ``master`` where the job's is one."""
+    chief = primary_of(job)
+    return {chief if role == "master" else role: hosts for role, hosts in cluster.items()}
+
+
 def variables(
     job_id: str,
     job: dict[str, Any],
@@ -48,13 +67,11 @@ def variables(
     cluster: dict[str, list[str]],
     project_number: str,
 ) -> dict[str, str]:
-    """The environment of one replica.
+    """What every replica has in its environment, of a managed image or of the user's own.
 
     ``job`` is the TrainingInput in snake_case without defaults; ``cluster`` has the key
     ``master``, which TF_CONFIG calls ``chief`` where the runtime does.
     """
-    chief = primary(job.get("runtime_version", "1.0"))
-    named = {chief if role == "master" else role: hosts for role, hosts in cluster.items()}
     place: dict[str, Any] = {"type": task.type, "index": task.index}
     if task.trial:
         place["trial"] = task.trial
@@ -62,10 +79,10 @@ def variables(
     if job.get("args"):  # the service's runner appends to the very list that it shows
         described["args"] = argv
     tf_config = {
-        "cluster": named,
+        "cluster": named(cluster, job),
         "task": {
             **place,
-            "type": chief if task.type == "master" else task.type,
+            "type": primary_of(job) if task.type == "master" else task.type,
             "cloud": TENANT_PROJECT.format(number=project_number),
         },
         "job": described,
@@ -80,7 +97,4 @@ def variables(
         "CLOUD_ML_HP_METRIC_TAG": "",
         "CLOUD_ML_HP_METRIC_FILE": "/tmp/hypertune/output.metrics",  # noqa: S108 the service's path
         "CLOUD_ML_LOG_LEVEL": "INFO",
-        "KMP_BLOCKTIME": "0",
-        "KMP_AFFINITY": "granularity=fine,verbose,compact,1,0",
-        "KMP_SETTINGS": "1",
     }

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from emulator.catalog import Catalog, is_gpu
+from emulator.catalog import Catalog
 from emulator.errors import FailedPrecondition, Violation
-from emulator.resources import Job, ReplicaConfig, TrainingInput, Version
+from emulator.resources import Job, TrainingInput, Version
 
 _CPU_MACHINE: Final = "Choose a machine type without accelerators."
 
@@ -19,7 +19,7 @@ class JobRow(msgspec.Struct, frozen=True):
     """Refuse a training input that ``applies``."""
 
     field: str
-    applies: Callable[[TrainingInput, Catalog], bool]
+    applies: Callable[[TrainingInput], bool]
     sentence: str
 
 
@@ -29,61 +29,12 @@ class VersionRow(msgspec.Struct, frozen=True):
     sentence: str
 
 
-def _groups(spec: TrainingInput) -> list[tuple[str, ReplicaConfig | None]]:
-    return [
-        (spec.master_type, spec.master_config),
-        (spec.worker_type, spec.worker_config),
-        (spec.parameter_server_type, spec.parameter_server_config),
-        (spec.evaluator_type, spec.evaluator_config),
-    ]
-
-
-def _several_replicas(spec: TrainingInput, catalog: Catalog) -> bool:
-    tier = catalog.tiers[spec.scale_tier]
-    counts = (spec.worker_count, spec.parameter_server_count, spec.evaluator_count)
-    of_tier = tier.worker is not None and tier.worker[0] not in catalog.machines.tpu
-    return of_tier or tier.parameter_server is not None or any(counts)
-
-
-def _accelerators(spec: TrainingInput, catalog: Catalog) -> set[str]:
-    """Kinds of accelerators that a job asks for, by tier, machine type or configuration."""
-    found = {tier[0] for tier in [catalog.tiers[spec.scale_tier].accelerator] if tier}
-    for name, config in _groups(spec):
-        machine = catalog.machines.training(name)
-        if machine is not None and machine.accelerator:
-            found.add(machine.accelerator)
-        if config is not None and config.accelerator_config is not None:
-            found.add(config.accelerator_config.type)
-    return found
-
-
-def _gpu(spec: TrainingInput, catalog: Catalog) -> bool:
-    return any(map(is_gpu, _accelerators(spec, catalog)))
-
-
-def _tpu(spec: TrainingInput, catalog: Catalog) -> bool:
-    return any(kind.startswith("TPU_") for kind in _accelerators(spec, catalog))
-
-
-def _container(spec: TrainingInput, _: Catalog) -> bool:
-    return any(config is not None and config.image_uri for _, config in _groups(spec))
-
-
-def _tuning(spec: TrainingInput, _: Catalog) -> bool:
+def _tuning(spec: TrainingInput) -> bool:
     return spec.hyperparameters is not None
 
 
 JOBS: Final = (
-    JobRow("master_config.image_uri", _container, "This emulator runs no custom containers yet."),
     JobRow("hyperparameters", _tuning, "This emulator does no hyperparameter tuning yet."),
-    JobRow("scale_tier", _tpu, f"This emulator has no TPUs yet. {_CPU_MACHINE}"),
-    JobRow("scale_tier", _gpu, f"This emulator has no GPUs yet. {_CPU_MACHINE}"),
-    JobRow(
-        "scale_tier",
-        _several_replicas,
-        "This emulator runs jobs of one replica only so far. Choose the scale tier BASIC, "
-        "or CUSTOM with a master alone.",
-    ),
 )
 BATCH: Final = "This emulator does no batch prediction yet. Ask for online predictions instead."
 VERSIONS: Final = (
@@ -123,7 +74,7 @@ def check_job(job: Job, catalog: Catalog) -> None:
     spec = job.training_input
     if spec is None:
         return
-    found = [Violation(row.field, row.sentence) for row in JOBS if row.applies(spec, catalog)]
+    found = [Violation(row.field, row.sentence) for row in JOBS if row.applies(spec)]
     found += _runtime(spec.runtime_version, spec.python_version, catalog)
     if found:
         raise FailedPrecondition.of(*found)

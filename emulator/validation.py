@@ -116,6 +116,8 @@ def training_violations(spec: TrainingInput, catalog: Catalog) -> Iterator[Viola
         yield from runtime_violations(spec.runtime_version, spec.python_version, catalog)
         yield from _packages(spec)
     yield from _machines(spec, catalog)
+    for group in _groups(spec):
+        yield from _container(group, image, spec)
     if spec.job_dir and not _GCS.fullmatch(spec.job_dir):
         yield Violation("job_dir", texts.not_gcs(spec.job_dir))
     if spec.scheduling is not None:
@@ -249,6 +251,8 @@ def _machines(spec: TrainingInput, catalog: Catalog) -> Iterator[Violation]:
         for group in groups:
             if group.machine or group.count:
                 yield Violation(f"{group.role}_type", texts.CUSTOM_ONLY)
+            if _accelerated(group):
+                yield Violation(f"{group.role}_config.accelerator_config", texts.CUSTOM_ONLY)
         return
     if not spec.master_type:
         yield Violation("master_type", texts.MASTER_REQUIRED)
@@ -257,8 +261,7 @@ def _machines(spec: TrainingInput, catalog: Catalog) -> Iterator[Violation]:
     types = {group.machine for group in groups}
     if types & catalog.machines.legacy.keys() and types & catalog.machines.compute.keys():
         yield Violation("master_type", texts.ONE_FAMILY)
-    if spec.master_type in catalog.machines.tpu:
-        yield Violation("master_type", tpu_master(spec.master_type))
+    yield from _tpus(groups, catalog)
 
 
 def _group(group: _Group, region: str, catalog: Catalog) -> Iterator[Violation]:
@@ -275,6 +278,47 @@ def _group(group: _Group, region: str, catalog: Catalog) -> Iterator[Violation]:
         accelerator = group.config.accelerator_config
         for text in _accelerator(accelerator, group.machine, region, catalog):
             yield Violation(at, text)
+
+
+def _tpus(groups: list[_Group], catalog: Catalog) -> Iterator[Violation]:
+    """A TPU is the one worker of its job, and its software is named where the image is one's own.
+
+    (Service reference §3.4.)
+    """
+    for group in groups:
+        if group.machine not in catalog.machines.tpu:
+            continue
+        if group.role == "master":
+            yield Violation("master_type", tpu_master(group.machine))
+        elif group.role != "worker":
+            yield Violation(f"{group.role}_type", texts.tpu_role(group.role, group.machine))
+        elif group.count != 1:
+            yield Violation("worker_count", texts.ONE_TPU)
+        elif _own_image(groups) and not (group.config and group.config.tpu_tf_version):
+            yield Violation("worker_config.tpu_tf_version", texts.TPU_TF_VERSION)
+
+
+def _own_image(groups: list[_Group]) -> bool:
+    return any(group.config and group.config.image_uri for group in groups[:1])
+
+
+def _accelerated(group: _Group) -> bool:
+    config = group.config.accelerator_config if group.config else None
+    return config is not None and config != AcceleratorConfig()
+
+
+def _container(group: _Group, image: str, spec: TrainingInput) -> Iterator[Violation]:
+    """Command and arguments are for one's own image, in place of the job's arguments."""
+    config = group.config or ReplicaConfig()
+    for field in ("container_command", "container_args"):
+        if not getattr(config, field):
+            continue
+        if not (config.image_uri or image):
+            yield Violation(f"{group.role}_config.{field}", texts.OWN_IMAGE_ONLY)
+        if spec.args:
+            yield Violation(f"{group.role}_config.{field}", texts.NOT_WITH_ARGS)
+    if config.tpu_tf_version and not (image and group.role == "worker"):
+        yield Violation(f"{group.role}_config.tpu_tf_version", texts.TPU_TF_VERSION_ONLY)
 
 
 def tpu_master(machine: str) -> str:

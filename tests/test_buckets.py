@@ -18,9 +18,9 @@ def test_folder_goes_in_and_comes_out(client: Client, tmp_path: Path) -> None:
     (tmp_path / "in" / "a.txt").write_bytes(b"a")
     (tmp_path / "in" / "deep" / "b c.bin").write_bytes(b"\x00b")
     client.storage.create("bkt")
-    stored = client.storage.upload_folder("gs://bkt/x", tmp_path / "in")
+    stored = client.storage.upload_folder("gs://bkt/x", str(tmp_path / "in"))
     assert stored == ["gs://bkt/x/a.txt", "gs://bkt/x/deep/b c.bin"]
-    fetched = client.storage.download_folder("gs://bkt/x", tmp_path / "out")
+    fetched = client.storage.download_folder("gs://bkt/x", str(tmp_path / "out"))
     assert [path.read_bytes() for path in fetched] == [b"a", b"\x00b"]
 
 

@@ -52,10 +52,32 @@ def test_a_persons_shell_gets_what_every_client_reads() -> None:
 
 
 def test_a_cluster_bypasses_the_proxy_in_both_spellings() -> None:
-    variables = environment.replica_variables(URL, "/b.pem", ["worker-0", "ps-0"])
+    variables = environment.replica_variables(URL, "/b.pem")
+    found = environment.without_proxy_between(variables, ["worker-0", "ps-0"])
 
-    assert variables["no_proxy"] == variables["NO_PROXY"]
-    assert variables["no_proxy"].split(",") == ["localhost", "127.0.0.1", "worker-0", "ps-0"]
+    assert found["no_proxy"] == found["NO_PROXY"]
+    assert found["no_proxy"].split(",") == ["localhost", "127.0.0.1", "worker-0", "ps-0"]
+
+
+@pytest.mark.parametrize(
+    ("own", "exceptions"),
+    [
+        ({"https_proxy": "p"}, {"no_proxy": "localhost,127.0.0.1,ps-0"}),
+        (
+            {"grpc_proxy": "p", "no_proxy": "a, ps-0", "no_grpc_proxy": "b"},
+            {
+                "no_proxy": "a,ps-0,localhost,127.0.0.1",
+                "no_grpc_proxy": "b,localhost,127.0.0.1,ps-0",
+            },
+        ),
+        ({"HTTPS_PROXY": "p"}, {"NO_PROXY": "localhost,127.0.0.1,ps-0"}),
+        ({"https_proxy": "", "OTHER": "1"}, {}),
+    ],
+)
+def test_no_proxy_of_a_jobs_own_stands_between_peers(
+    own: dict[str, str], exceptions: dict[str, str]
+) -> None:
+    assert environment.without_proxy_between(own, ["ps-0"]) == {**own, **exceptions}
 
 
 def test_namespaces_need_no_proxy() -> None:

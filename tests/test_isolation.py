@@ -3,12 +3,25 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import OperatorError
-from emulator.isolation import choose, explain, probe
+from emulator.isolation import choose, explain, probe, probe_cluster
 
 
 def test_says_why_there_is_no_better_level() -> None:
     level = probe()
     assert (level.isolation == "namespaces") == (level.reason == "")
+
+
+def test_a_cluster_has_at_most_the_level_of_one_replica() -> None:
+    assert choose("auto", cluster=True) == probe_cluster().isolation
+    if probe().isolation == "none":
+        assert probe_cluster() == probe()
+
+
+def test_a_kernel_without_bridges_is_told_apart(tmp_path: Path) -> None:
+    refusal = (
+        "a network for 2 hosts cannot be made: [Errno 95] bridge site: Operation not supported"
+    )
+    assert "modules bridge and veth" in explain(refusal, tmp_path)
 
 
 def test_none_is_always_to_be_had() -> None:

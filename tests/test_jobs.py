@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from emulator.cluster import Exit
-from emulator.course import Grounds, PreparationFailed
+from emulator import catalog
+from emulator.cluster import Bind, Exit, Isolation
+from emulator.course import PreparationFailed
 from emulator.datadir import DataDir
 from emulator.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
+from emulator.grounds import Grounds
 from emulator.jobs import Jobs
 from emulator.ledger import Ledger, Report
 from emulator.logs import Logs
@@ -43,7 +45,7 @@ class Storage:
 class Room:
     """Jobs on the process runner; each module is a file of the folder ``code``."""
 
-    def __init__(self, data: DataDir, code: Path) -> None:
+    def __init__(self, data: DataDir, code: Path, isolation: Isolation = "none") -> None:
         self.code = code
         self.store, self.logs = Store(data.database), Logs(data.logs)
         self.runner = ProcessRunner(data.root, data.instance)
@@ -51,7 +53,7 @@ class Room:
         self.jobs = Jobs(
             Ledger(self.store, self.logs, Projects("p", ""), time.time),
             Storage(),
-            Grounds(self.runner, "none", data.sites),
+            Grounds(self.runner, isolation, data.sites, catalog.load()),
             self.prepare,
             at_once=2,
         )
@@ -62,7 +64,8 @@ class Room:
         report("Prepared.")
         if self.failure is not None:
             raise PreparationFailed(self.failure)
-        return Prepared(python=sys.executable, python_path=(str(self.code),))
+        code = str(self.code)
+        return Prepared(python=sys.executable, python_path=(code,), binds=(Bind(code, code),))
 
     def module(self, name: str, text: str, **fields: Any) -> Job:
         (self.code / f"{name}.py").write_text(text)
@@ -102,11 +105,11 @@ class Room:
 
 
 @asynccontextmanager
-async def room(tmp_path: Path) -> AsyncIterator[Room]:
+async def room(tmp_path: Path, isolation: Isolation = "none") -> AsyncIterator[Room]:
     data = DataDir(tmp_path / "data")
     (tmp_path / "code").mkdir(exist_ok=True)
     data.open()
-    opened = Room(data, tmp_path / "code")
+    opened = Room(data, tmp_path / "code", isolation)
     try:
         yield opened
     finally:

@@ -18,8 +18,16 @@ SOURCES = sorted(
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 LONGEST = 400
 VAGUE = {"utils", "util", "helpers", "common", "manager", "base", "misc", "core"}
-TEST_ROOMS = {"scenarios", "conformance"}  # of the whole, not of one module
-OF_THE_HOUSE = {"docs", "layout", "wheel", "trainer_fixtures", "google_auth", "google_client"}
+TEST_ROOMS = {"scenarios", "conformance", "docker"}  # of the whole, not of one module
+OF_THE_HOUSE = {
+    "docs",
+    "recipes",
+    "layout",
+    "wheel",
+    "trainer_fixtures",
+    "google_auth",
+    "google_client",
+}
 
 
 def name(path: Path) -> str:

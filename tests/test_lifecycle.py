@@ -2,11 +2,10 @@ import pytest
 
 from emulator.cluster import Exit
 from emulator.lifecycle import (
-    RESTARTS_PER_REPLICA,
-    RETRIES_PER_JOB,
     Failure,
-    after,
     error_message,
+    is_done,
+    is_retryable,
     shorten,
 )
 
@@ -16,31 +15,40 @@ TRACE = "Traceback (most recent call last):\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("end", "action"),
+    ("end", "verdict"),
     [
-        (Exit("exited", code=0), "succeed"),
-        (Exit("exited", code=1), "fail"),
-        (Exit("exited", code=127), "fail"),
-        (Exit("exited", code=0, out_of_memory=True), "fail"),
-        (Exit("exited", signal=9), "fail"),
-        (Exit("exited", signal=15), "restart"),
-        (Exit("exited", signal=11), "restart"),
-        (Exit("lost"), "restart"),
-        (Exit("stopped", signal=9), "restart"),
-        (Exit("abandoned", signal=15), "restart"),
-        (Exit("stopped", code=0), "succeed"),
-        (Exit("failed_to_start", message="no such file"), "fail"),
+        (Exit("exited", code=0), "done"),
+        (Exit("exited", code=1), "permanent"),
+        (Exit("exited", code=127), "permanent"),
+        (Exit("exited", code=128), "retryable"),
+        (Exit("exited", code=0, out_of_memory=True), "permanent"),
+        (Exit("exited", signal=15, out_of_memory=True), "permanent"),
+        (Exit("exited", signal=9), "permanent"),
+        (Exit("exited", signal=15), "retryable"),
+        (Exit("exited", signal=11), "retryable"),
+        (Exit("lost"), "retryable"),
+        (Exit("stopped", signal=9), "retryable"),
+        (Exit("abandoned", signal=15), "retryable"),
+        (Exit("stopped", code=0), "retryable"),
+        (Exit("failed_to_start", message="no such file"), "permanent"),
     ],
 )
-def test_the_table_of_ends(end: Exit, action: str) -> None:
-    assert after(end, restarts=0) == action
+def test_an_end_is_done_or_may_be_tried_again_or_is_final(end: Exit, verdict: str) -> None:
+    assert is_done(end) == (verdict == "done")
+    if verdict != "done":
+        assert is_retryable(end) == (verdict == "retryable")
 
 
-def test_restarts_end() -> None:
-    limit = RESTARTS_PER_REPLICA * (RETRIES_PER_JOB + 1)
-
-    assert after(Exit("lost"), restarts=limit - 1) == "restart"
-    assert after(Exit("lost"), restarts=limit) == "fail"
+def test_several_failures_are_a_block_each() -> None:
+    failures = [
+        Failure("worker", 1, Exit("exited", code=1, traceback="Traceback\nValueError: a")),
+        Failure("ps", 0, Exit("lost", message="its machine is gone")),
+    ]
+    text = error_message(failures, project_number="1", job_id="j")
+    assert text.startswith(
+        "The replica worker 1 exited with a non-zero status of 1. \nTraceback\nValueError: a\n"
+        "The replica ps 0 was lost: its machine is gone\n\nTo find out more"
+    )
 
 
 def test_a_failure_is_told_with_its_traceback_and_the_link() -> None:

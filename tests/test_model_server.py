@@ -48,9 +48,13 @@ class Told:
         raise NotImplementedError(known)
 
 
+def address(instance: str) -> str:
+    return "\0" + socket_name(instance, REF.site_id)
+
+
 async def why(end: Exit, *lines: str) -> str:
     runner = Told(*lines)
-    server = ModelServer(runner, secrets.token_hex(6), REF)
+    server = ModelServer(runner, REF, address(secrets.token_hex(6)))
     runner.end.set_result(end)
     assert not await server.healthy(5.0, patient=True)
     try:
@@ -88,15 +92,14 @@ def serve(answer: bytes, instance: str) -> "asyncio.Task[asyncio.Server]":
         writer.close()
         await writer.wait_closed()
 
-    address = "\0" + socket_name(instance, REF.site_id)
-    return asyncio.create_task(asyncio.start_unix_server(visit, address))
+    return asyncio.create_task(asyncio.start_unix_server(visit, address(instance)))
 
 
 def test_an_answer_is_passed_on() -> None:
     async def work() -> None:
         instance = secrets.token_hex(6)
         listener = await serve(b"HTTP/1.1 503 No\r\ncontent-length: 2\r\n\r\nno", instance)
-        server = ModelServer(Told(), instance, REF)
+        server = ModelServer(Told(), REF, address(instance))
         async with listener:
             assert await server.ask(b"{}", 5.0) == (503, b"no")
             assert not await server.healthy(5.0, patient=True)
@@ -109,7 +112,7 @@ def test_a_broken_connection_of_a_living_server() -> None:
     async def work() -> None:
         instance = secrets.token_hex(6)
         listener = await serve(b"", instance)
-        server = ModelServer(Told(), instance, REF)
+        server = ModelServer(Told(), REF, address(instance))
         async with listener:
             with pytest.raises(Broken, match="closed the connection"):
                 await server.ask(b"{}", 5.0)
@@ -124,7 +127,7 @@ def test_a_broken_connection_of_a_dead_server() -> None:
         instance = secrets.token_hex(6)
         runner = Told()
         listener = await serve(b"", instance)
-        server = ModelServer(runner, instance, REF)
+        server = ModelServer(runner, REF, address(instance))
         async with listener:
             asyncio.get_running_loop().call_later(0.05, runner.end.set_result, Exit("exited", 7))
             with pytest.raises(Broken, match="ended with status 7"):
@@ -136,7 +139,7 @@ def test_a_broken_connection_of_a_dead_server() -> None:
 
 def test_nobody_listens() -> None:
     async def work() -> None:
-        server = ModelServer(Told(), secrets.token_hex(6), REF)
+        server = ModelServer(Told(), REF, address(secrets.token_hex(6)))
         with pytest.raises(Unreachable):
             await server.ask(b"{}", 5.0)
         assert not await server.healthy(5.0, patient=False)

@@ -101,7 +101,7 @@ class Yard:
             (model_dir / name).touch()
         shown = (SHIMS, Path(sys.prefix))
         binds = tuple(Bind(str(folder), str(folder)) for folder in shown)
-        return Deployment(key, str(model_dir), sys.executable, binds)
+        return Deployment(key, str(model_dir), sys.executable, binds=binds)
 
     def run(self, work: Work, limits: Limits = QUICK) -> None:
         """Do something with an emulator's servers, and end it in good order."""
@@ -385,7 +385,7 @@ def test_a_model_is_served_by_its_runtime(yard: Yard, version: str) -> None:
             name,
             str(models / name),
             runtime.python,
-            runtime.binds,
+            binds=runtime.binds,
             variables=runtime.variables,
         )
 

@@ -153,3 +153,37 @@ def test_ends_in_order_by_a_signal(tmp_path: Path, number: signal.Signals) -> No
     assert endpoint is not None
     assert not Path(f"/proc/{endpoint.gateway_pid}").exists()
     assert not (tmp_path / "d" / "endpoint.json").exists()
+
+
+def test_a_catalog_of_one_s_own_and_exact_limits(tmp_path: Path) -> None:
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "machine_types.toml").write_text(
+        "[compute]\ntiny = { cpus = 1, memory_gb = 0.25 }\n"
+        "vast = { cpus = 9000, memory_gb = 0.25 }\n"
+    )
+    options = ["--catalog", str(tables), "--limits", "exact", "--isolation", "none"]
+    with Emulator(options=options) as emulator, emulator.client() as client:
+        for machine, answer in (
+            ("tiny", "cannot be read by service account"),
+            ("vast", r"have 9000 CPUs and 0\.2 GiB .* --limits scaled"),
+            ("none", "machine type is not supported: none"),
+        ):
+            custom = {"scaleTier": "CUSTOM", "masterType": machine}
+            job = {**JOB, "trainingInput": {**JOB["trainingInput"], **custom}}
+            with pytest.raises(Refused, match=answer):
+                client.create_job(job)
+
+
+def test_a_catalog_that_cannot_be_read_is_said_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "machines.toml").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "emulator", "serve", "--catalog", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "CMLE_DATA_DIR": str(tmp_path / "data")},
+    )
+    assert done.returncode == 1
+    assert "machines.toml is no file of the catalog" in done.stderr

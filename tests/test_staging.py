@@ -21,7 +21,7 @@ from emulator.package_index import PackageIndex
 from emulator.packaging import build
 from emulator.runners.process import ProcessRunner
 from emulator.runtimes import Runtime, Runtimes
-from emulator.staging import InstallationFailed, Installer, Package, Seen, Staged
+from emulator.staging import Folders, InstallationFailed, Installer, Package, Seen, Staged
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 URI = "gs://bucket/job/"
@@ -138,7 +138,7 @@ class Bench:
     async def install(self, *packages: Package) -> Staged:
         installer = Installer(
             ProcessRunner(self.data.root, self.data.instance),
-            staged=self.data.staged,
+            Folders(self.data.staged),
             sites=self.data.sites,
             isolation=self.isolation,
             index=PackageIndex.of_wheelhouse(self.links),

@@ -7,6 +7,7 @@ import re
 import runpy
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,22 +27,55 @@ KNOWN = {
     "signature",
     "outputs",
     "objects",
+    "trainer",
+    "runner",
+    "runtimes",
+    "options",
+    "image",
+    "tasks",
 }
+TIERS = {"BASIC", "STANDARD_1", "PREMIUM_1", "CUSTOM"}
+
+
+def read(trainer: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    job = yaml.safe_load((trainer / "job.yaml").read_text())
+    return job["trainingInput"], tomllib.loads((trainer / "expected.toml").read_text())
 
 
 @pytest.mark.parametrize("trainer", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_fixture_is_whole(trainer: Path) -> None:
-    job = yaml.safe_load((trainer / "job.yaml").read_text())
-    assert job["trainingInput"]["pythonModule"].startswith("trainer.")
-    assert isinstance(job["trainingInput"]["runtimeVersion"], str)
-    expected = tomllib.loads((trainer / "expected.toml").read_text())
+    training, expected = read(trainer)
     assert set(expected) <= KNOWN
     assert JobState(expected["state"]).is_terminal
-    for pattern in [*expected["log"], expected.get("error_message", "")]:
+    tasks = expected.get("tasks", {})
+    assert all(re.fullmatch(r"(master|worker|ps|evaluator)-replica-\d+", task) for task in tasks)
+    of_tasks = [pattern for patterns in tasks.values() for pattern in patterns]
+    for pattern in [*expected["log"], *of_tasks, expected.get("error_message", "")]:
         re.compile(pattern)
-    for path in [trainer / "setup.py", *trainer.glob("trainer/*.py")]:
+    code = trainer / expected.get("trainer", ".")
+    sources = [path for name in ("setup.py", "trainer/*.py") for path in code.glob(name)]
+    assert code / "trainer" / "__init__.py" in sources
+    for path in sources:
         ast.parse(path.read_text())
-    assert (trainer / "trainer" / "__init__.py").is_file()
+    _check_way(training, expected, code)
+
+
+def _check_way(training: dict[str, Any], expected: dict[str, Any], code: Path) -> None:
+    """A package for a managed runtime, or an image of its own."""
+    if "image" in expected:
+        assert training["masterConfig"]["imageUri"] == expected["image"]["name"]
+        assert expected["runner"] == "docker"
+        assert (code / "Dockerfile").is_file()
+        return
+    assert training["pythonModule"].startswith("trainer.")
+    assert isinstance(training["runtimeVersion"], str)
+    assert training["runtimeVersion"] in expected.get("runtimes", [training["runtimeVersion"]])
+    assert (code / "setup.py").is_file()
+
+
+@pytest.mark.parametrize("tier", sorted(TIERS))
+def test_every_tier_has_a_fixture(tier: str) -> None:
+    assert tier in {read(trainer)[0]["scaleTier"] for trainer in FOLDERS}
 
 
 def test_rides_are_plausible_and_repeatable(tmp_path: Path) -> None:

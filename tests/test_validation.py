@@ -141,6 +141,38 @@ def test_refuses_class_and_framework_verbatim() -> None:
             {"master_type": "n1-standard-4", "master_config": K80, "region": "europe-west6"},
             "master_config.accelerator_config",
         ),
+        ({"master_config": K80}, "master_config.accelerator_config"),
+        (
+            {"master_type": "n1-standard-4", "worker_type": "cloud_tpu", "worker_count": 2},
+            "worker_count",
+        ),
+        (
+            {
+                "master_type": "n1-standard-4",
+                "parameter_server_type": "cloud_tpu",
+                "parameter_server_count": 1,
+            },
+            "parameter_server_type",
+        ),
+        (
+            {"master_type": "n1-standard-4", "evaluator_type": "cloud_tpu", "evaluator_count": 1},
+            "evaluator_type",
+        ),
+        (
+            {"master_config": ReplicaConfig(container_command=("sh",))},
+            "master_config.container_command",
+        ),
+        (
+            {
+                "worker_config": ReplicaConfig(image_uri="gcr.io/a/b", container_args=("x",)),
+                "args": ("--steps", "1"),
+            },
+            "worker_config.container_args",
+        ),
+        (
+            {"worker_config": ReplicaConfig(tpu_tf_version="2.11")},
+            "worker_config.tpu_tf_version",
+        ),
         ({"package_uris": ()}, "package_uris"),
         ({"package_uris": ("gs://b/x",) * 101}, "package_uris"),
         ({"package_uris": ("trainer.tar.gz",)}, "package_uris"),
@@ -166,6 +198,35 @@ def test_a_tier_of_one_family_may_have_a_tpu_worker() -> None:
     assert not training(
         master_type="n1-standard-4", worker_type="cloud_tpu", worker_count=1, worker_config=tpu
     )
+
+
+def test_a_tpu_with_a_container_names_its_software() -> None:
+    tpu = {"worker_type": "cloud_tpu", "worker_count": 1, "master_type": "n1-standard-4"}
+    own = {
+        "master_config": ReplicaConfig(image_uri="gcr.io/a/b"),
+        "runtime_version": "",
+        "python_version": "",
+    }
+    (found,) = training(**tpu, **own)
+    assert found == f"Field: worker_config.tpu_tf_version Error: {texts.TPU_TF_VERSION}"
+    assert not training(**tpu, **own, worker_config=ReplicaConfig(tpu_tf_version="2.11"))
+
+
+def test_everything_wrong_with_a_cluster_is_told_at_once() -> None:
+    found = training(
+        master_type="cloud_tpu",
+        worker_count=2,
+        parameter_server_type="n1-standard-2",
+        evaluator_count=-1,
+        worker_config=ReplicaConfig(container_args=("x",)),
+    )
+    assert [text.split()[1] for text in found] == [
+        "worker_type",
+        "parameter_server_type",
+        "evaluator_count",
+        "master_type",
+        "worker_config.container_args",
+    ]
 
 
 def test_a_container_needs_no_packages() -> None:

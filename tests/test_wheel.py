@@ -93,7 +93,7 @@ def test_wheel_has_everything_and_no_rubbish(wheel: Path) -> None:
         ["git", "ls-files", "emulator"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.split()
     assert set(tracked) <= names
-    for folder in ("docker/runtimes", "trainer_fixtures/taxifare"):
+    for folder in ("docker", "trainer_fixtures/taxifare"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"emulator/data/{path.relative_to(ROOT)}" in names

@@ -161,8 +161,8 @@ def given(version: Version) -> Version:
 
 async def create_job(services: Services, call: Call) -> Reply:
     job = submitted(call.resource(Job))
-    validation.check_job(job, catalog.load())
-    services.limits.check_job(job, catalog.load())
+    validation.check_job(job, services.catalog)
+    services.limits.check_job(job, services.catalog)
     return await services.jobs.submit(call.project_id, job)
 
 
@@ -218,8 +218,8 @@ async def delete_model(services: Services, call: Call) -> Reply:
 
 async def create_version(services: Services, call: Call) -> Reply:
     version = given(call.resource(Version))
-    validation.check_version(version, catalog.load())
-    services.limits.check_version(version, catalog.load())
+    validation.check_version(version, services.catalog)
+    services.limits.check_version(version, services.catalog)
     return await services.models.create_version(call.project_id, call.ids["models"], version)
 
 
@@ -279,15 +279,15 @@ async def get_config(_: Services, call: Call) -> Reply:
     )
 
 
-async def get_location(_: Services, call: Call) -> Reply:
-    region = catalog.load().regions.get(call.ids["locations"])
+async def get_location(services: Services, call: Call) -> Reply:
+    region = services.catalog.regions.get(call.ids["locations"])
     if region is None:
         raise NotFound.field("name", texts.LOCATION_NOT_FOUND)
     return _location(call.project_id, call.ids["locations"], region)
 
 
-async def list_locations(_: Services, call: Call) -> Reply:
-    regions = sorted(catalog.load().regions.items())
+async def list_locations(services: Services, call: Call) -> Reply:
+    regions = sorted(services.catalog.regions.items())
     locations = [_location(call.project_id, name, region) for name, region in regions]
     return listed(call, "locations", locations, lambda location: location.name)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from emulator import unsupported
-from emulator.catalog import Catalog
+from emulator.catalog import Catalog, load
 from emulator.logs import Entry, Span
 from emulator.projects import Project
 from emulator.resources import Job, Model, Operation, Version
@@ -102,7 +102,10 @@ class Limits(Protocol):
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the API calls; ``clock`` answers seconds since the epoch."""
+    """Everything the API calls; ``clock`` answers seconds since the epoch.
+
+    ``catalog`` is what jobs and versions are checked against.
+    """
 
     projects: Projects
     jobs: Jobs
@@ -113,3 +116,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     policies: Policies
     clock: Callable[[], float] = time.time
     limits: Limits = unsupported
+    catalog: Catalog = msgspec.field(default_factory=load)

@@ -36,7 +36,7 @@ from emulator.runners import Site
 from emulator.runners.process import ProcessRunner
 from emulator.runtimes import Runtime, Runtimes
 from emulator.shipped import PACKAGE
-from emulator.staging import InstallationFailed, Installer, Package
+from emulator.staging import Folders, InstallationFailed, Installer, Package
 
 NOT_A_PACKAGE: Final = (
     "[{path}] is not a valid Python package because it does not contain an "
@@ -350,7 +350,7 @@ class _Work:
 
         installer = Installer(
             self._runner,
-            staged=self._data_dir.staged,
+            Folders(self._data_dir.staged),
             sites=self._data_dir.sites,
             isolation=self._settings.isolation,
             index=self._settings.index,

@@ -21,7 +21,7 @@ from emulator.checks.evidence import (
 from emulator.cluster import Bind, Isolation, Replica
 from emulator.runtimes import Runtime
 from emulator.shipped import SHIMS
-from emulator.tf_config import LOCAL_ADDRESS, Task, variables
+from emulator.tf_config import LOCAL_ADDRESS, MKL, Task, variables
 
 PROGRAM: Final = SHIMS / "probe.py"
 STAGED: Final = "/run/cmle/staged"
@@ -113,6 +113,7 @@ def replica(name: str, cell: Cell, plan: Plan, runtime: Runtime) -> Replica:
         "PYTHONUNBUFFERED": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **variables("checked", job, [], Task(), cluster=cluster, project_number="1"),
+        **MKL,
         **runtime.variables,
     }
     return Replica(

@@ -1,4 +1,4 @@
-"""The reference of rules, made from the rules: ``python -m emulator.checks.reference``."""
+"""The reference of rules, made from the rules."""
 
 from typing import Final
 
@@ -7,16 +7,18 @@ from emulator.checks.rules import every
 _HEAD: Final = """\
 # What `cmle check` looks for
 
-Made from the rules themselves by `python -m emulator.checks.reference`; do not edit.
+Made from the rules themselves by `make docs`; do not edit.
 
-```
-cmle check PACKAGE_OR_DIR [--config job.yaml] [--format text|json|junit|sarif|github] [-- ARGS]
+```text
+cmle check PACKAGE_OR_DIR [--config job.yaml] [--format FORMAT] [--report FORMAT=FILE] [-- ARGS]
 ```
 
 The package is built as gcloud does, installed as the service does into the runtime's cached
 environment, and imported there; its argument parser is asked with the arguments that the job
 would pass. All of that happens in a sandbox without a network (pip reaches the package index
 alone), with deadlines; nothing is trained. Then every rule looks at what was found out.
+
+FORMAT is text, json, junit, sarif, github (annotations) or markdown (a job summary).
 
 Each finding says where, what the service would have said, and what to do. Texts of the
 service are marked as a guess unless they were seen literally in a public report. The report
@@ -28,6 +30,7 @@ ends with what was not checked. An unchanged package is answered from the cache.
 | 1 | errors, or the check itself could not be made |
 | 2 | the command line is wrong |
 | 3 | warnings, with `--strict` |
+| 130 | interrupted |
 
 A comment on the line, or alone on the line before, silences a rule there; without a reason it
 does nothing: `# cmle: ignore[developer-path] only used at home`. `--ignore RULE` leaves a rule
@@ -47,7 +50,3 @@ def text() -> str:
         body = f"\n\n{rule.explanation}" if rule.explanation else ""
         blocks.append(f"### {rule.name}\n\n*{rule.severity}.* {rule.summary}{body}\n")
     return "\n".join(blocks)
-
-
-if __name__ == "__main__":
-    print(text(), end="")  # noqa: T201 - it is what this is for

@@ -1,6 +1,5 @@
 """The reports of ``cmle check``."""
 
-from collections.abc import Callable
 from typing import Final
 
 from emulator import reports
@@ -10,16 +9,11 @@ from emulator.findings import Report
 _TOOL: Final = "cmle check"
 
 
-def _by(form: str, write: reports.Writer) -> Callable[[Report], str]:
-    """Only SARIF tells about rules that found nothing; loading them all takes a moment."""
-
-    def written(report: Report) -> str:
-        return write(report, reports.Judge(_TOOL, every() if form == "sarif" else ()))
-
-    return written
-
-
-FORMATS: Final = {form: _by(form, write) for form, write in reports.FORMATS.items()}
+def write(report: Report, form: str) -> str:
+    """A report in one of the formats."""
+    # Only SARIF tells about rules that found nothing; loading them all takes a moment.
+    judge = reports.Judge(_TOOL, every() if form == "sarif" else ())
+    return reports.FORMATS[form](report, judge)
 
 
 def listing() -> str:

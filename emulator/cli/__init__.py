@@ -2,12 +2,14 @@
 
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 import click
 
+from emulator.cli.exits import document
 from emulator.errors import CmleError, OperatorError
 
 COMMANDS: Final = {
@@ -35,10 +37,13 @@ Exit codes:
   0    done; a job that was waited for SUCCEEDED
   1    refused or failed; the reason is on standard error
   2    the command line is wrong
+  3    `check` and `check-model`: warnings, with --strict
   130  interrupted
 `run` and `shell` answer with the exit code of what they ran.
+The help of every command has its own table.
 
 \b
+--json prints answers as JSON on standard output; what is for people goes to standard error.
 The data directory is --data-dir, else $CMLE_DATA_DIR, else ~/.local/share/cmle/default.
 NO_COLOR=1 switches colours off.
 """
@@ -60,6 +65,7 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         module = importlib.import_module(f"emulator.cli.{name}")
         command: click.Command = getattr(module, name)
+        document(command, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
@@ -122,7 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _report(error: CmleError) -> None:
-    click.secho("ERROR: ", nl=False, err=True, fg="red" if sys.stderr.isatty() else None)
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    click.secho("ERROR: ", nl=False, err=True, fg="red" if coloured else None)
     click.echo(str(error), err=True)
     details = getattr(error, "details", None)
     if details:

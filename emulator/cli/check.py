@@ -2,23 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from emulator.cli.options import cache_dir_option, pairs
 from emulator.cli.output import is_terminal, note
-
-FAILED: Final = 1
-WARNED: Final = 3
-FORMATS: Final = ("text", "json", "junit", "sarif", "github")
+from emulator.cli.verdicts import Also, deliver, verdict_options
 
 
-@click.command(
-    name="check",
-    epilog="Exit codes: 0 no error (warnings and notes do not count without --strict), 1 errors, "
-    "2 wrong command line, 3 warnings with --strict.",
-)
+@click.command(name="check")
 @click.argument(
     "subject", metavar="PACKAGE_OR_DIR", required=False, type=click.Path(path_type=Path)
 )
@@ -43,15 +36,7 @@ FORMATS: Final = ("text", "json", "junit", "sarif", "github")
 @click.option(
     "--ignore", "ignored", multiple=True, metavar="RULE", help="Leave a rule out; repeatable."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="How to print the report.",
-)
-@click.option("--strict", is_flag=True, help="Exit 3 where there are warnings.")
+@verdict_options
 @click.option(
     "--isolation",
     type=click.Choice(["auto", "require", "namespaces", "none"]),
@@ -76,7 +61,15 @@ FORMATS: Final = ("text", "json", "junit", "sarif", "github")
 @click.option("--no-cache", is_flag=True, help="Look again, whatever is known.")
 @click.option("--list", "show_rules", is_flag=True, help="Document every rule and leave.")
 @cache_dir_option
-def check(*, subject: Path | None, form: str, strict: bool, show_rules: bool, **flags: Any) -> None:
+def check(
+    *,
+    subject: Path | None,
+    form: str,
+    also: Also,
+    strict: bool,
+    show_rules: bool,
+    **flags: Any,
+) -> None:
     """Say, without training, whether a package would work in the cloud."""
     if show_rules:
         from emulator.checks.report import listing
@@ -86,14 +79,10 @@ def check(*, subject: Path | None, form: str, strict: bool, show_rules: bool, **
     if subject is None:
         raise click.UsageError("Name a package, a folder that holds one, or an archive.")
     from emulator.checks.check import check as look
-    from emulator.findings import Severity
+    from emulator.checks.report import write
 
     report = look(_choices(subject, flags), _progress)
-    click.echo(_formatted(report, form), nl=form != "github" or bool(report.findings))
-    if report.count(Severity.ERROR):
-        raise click.exceptions.Exit(FAILED)
-    if strict and report.count(Severity.WARNING):
-        raise click.exceptions.Exit(WARNED)
+    deliver(report, write, form=form, also=also, strict=strict)
 
 
 def _choices(subject: Path, flags: dict[str, Any]) -> Any:
@@ -121,12 +110,6 @@ def _choices(subject: Path, flags: dict[str, Any]) -> Any:
         deadline_s=flags["deadline_s"],
         use_cache=not flags["no_cache"],
     )
-
-
-def _formatted(report: Any, form: str) -> str:
-    from emulator.checks.report import FORMATS as WRITERS
-
-    return WRITERS[form](report)
 
 
 def _progress(step: Any) -> None:

@@ -11,6 +11,7 @@ import click
 
 from emulator.cli.options import cache_dir_option, connected
 from emulator.cli.output import is_terminal, note
+from emulator.cli.verdicts import Also, deliver, verdict_options
 from emulator.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -20,17 +21,10 @@ if TYPE_CHECKING:
     from emulator.exports.serving import Session, Settings
     from emulator.findings import Report
 
-FAILED: Final = 1
-WARNED: Final = 3
-FORMATS: Final = ("text", "json", "junit", "sarif", "github")
 _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.command(
-    name="check-model",
-    epilog="Exit codes: 0 no error (warnings and notes do not count without --strict), 1 errors, "
-    "2 wrong command line, 3 warnings with --strict.",
-)
+@click.command(name="check-model")
 @click.argument("export", metavar="DIR|gs://…", required=False)
 @click.option("--runtime-version", default="", help="Default: 1.15 or 2.11, by the model.")
 @click.option("--python-version", default="", help="Default: the runtime's newest.")
@@ -60,15 +54,7 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--ignore", "ignored", multiple=True, metavar="RULE", help="Leave a rule out; repeatable."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="How to print the report.",
-)
-@click.option("--strict", is_flag=True, help="Exit 3 where there are warnings.")
+@verdict_options
 @click.option(
     "--isolation",
     type=click.Choice(["auto", "require", "namespaces", "none"]),
@@ -86,7 +72,7 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 @cache_dir_option
 @connected
 def check_model(
-    *, export: str | None, form: str, strict: bool, show_rules: bool, **flags: Any
+    *, export: str | None, form: str, also: Also, strict: bool, show_rules: bool, **flags: Any
 ) -> None:
     """Say, without TensorFlow, whether the service would serve an export."""
     if show_rules:
@@ -98,14 +84,8 @@ def check_model(
         raise click.UsageError("Name the export's folder: DIR or gs://BUCKET/FOLDER.")
     _check_flags(flags)
     from emulator.exports.report import write
-    from emulator.findings import Severity
 
-    report = _report(export, flags)
-    click.echo(write(report, form), nl=form != "github" or bool(report.findings))
-    if report.count(Severity.ERROR):
-        raise click.exceptions.Exit(FAILED)
-    if strict and report.count(Severity.WARNING):
-        raise click.exceptions.Exit(WARNED)
+    deliver(_report(export, flags), write, form=form, also=also, strict=strict)
 
 
 def _check_flags(flags: dict[str, Any]) -> None:

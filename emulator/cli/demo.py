@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from emulator.cli.options import cache_dir_option
-from emulator.cli.output import console
+from emulator.cli.options import cache_dir_option, format_option
+from emulator.cli.output import console, show
 
 
 @click.command(name="demo")
@@ -17,6 +17,10 @@ from emulator.cli.output import console
     default=Path(".cmle/demo"),
     show_default=True,
     help="The folder of the emulator; the one that runs there is used, else one is started.",
+)
+@click.option("--url", default="", help="Of an emulator that runs elsewhere: http://HOST:PORT.")
+@click.option(
+    "--project", default="cmle-project", show_default=True, help="Of the emulator at --url."
 )
 @click.option(
     "--runtime-version", type=click.Choice(["1.15", "2.11"]), default="2.11", show_default=True
@@ -34,8 +38,12 @@ from emulator.cli.output import console
 @cache_dir_option
 @click.option("--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels.")
 @click.option("--fake-gcs-server", type=click.Path(path_type=Path), help="The program to use.")
-def demo(**choices: Any) -> None:
+@format_option
+def demo(*, form: str, **choices: Any) -> None:
     """Train on made-up taxi rides, export, deploy and predict; exit 0 only if all succeeded."""
     from emulator.demo import Choices, demonstrate
 
-    demonstrate(Choices(environment=dict(os.environ), **choices), console())
+    terminal = console(err=form == "json")
+    happened = demonstrate(Choices(environment=dict(os.environ), **choices), terminal)
+    if form == "json":
+        show(happened, form)

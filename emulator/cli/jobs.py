@@ -153,11 +153,14 @@ def list_jobs(*, filter_text: str, form: str, data_dir: Path, project: str) -> N
 
 @jobs.command()
 @click.argument("job")
+@format_option
 @connected
-def cancel(*, job: str, data_dir: Path, project: str) -> None:
+def cancel(*, job: str, form: str, data_dir: Path, project: str) -> None:
     """Stop a job; nothing happens if it has ended."""
     with connect(data_dir, project) as client:
         client.cancel_job(job)
+        if form == "json":
+            show(client.job(job), form)
 
 
 @jobs.command(name="stream-logs")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from emulator.cli.options import connect, connected, format_option, pairs
-from emulator.cli.output import note, show, show_rows
+from emulator.cli.output import done, show, show_rows
 from emulator.names import last_component
 
 
@@ -19,6 +19,7 @@ def models() -> None:
 @click.option("--regions", "--region", default="us-central1", show_default=True)
 @click.option("--description", default="")
 @click.option("--labels", default="", metavar="KEY=VALUE,…")
+@format_option
 @connected
 def create(*, model: str, data_dir: Path, project: str, **flags: str) -> None:
     """Create a model without versions."""
@@ -29,7 +30,7 @@ def create(*, model: str, data_dir: Path, project: str, **flags: str) -> None:
     }
     with connect(data_dir, project) as client:
         made = client.create_model(model, **{key: value for key, value in fields.items() if value})
-        note(f"Created ai platform model [{made['name']}].")
+        done(f"Created ai platform model [{made['name']}].", made, flags["form"])
 
 
 @models.command(name="list")
@@ -62,9 +63,10 @@ def describe(*, model: str, form: str, data_dir: Path, project: str) -> None:
 
 @models.command()
 @click.argument("model")
+@format_option
 @connected
-def delete(*, model: str, data_dir: Path, project: str) -> None:
+def delete(*, model: str, form: str, data_dir: Path, project: str) -> None:
     """Delete a model that has no versions."""
     with connect(data_dir, project) as client:
-        client.wait_operation(client.delete_model(model))
-    note(f"Deleted model [{model}].")
+        operation = client.wait_operation(client.delete_model(model))
+    done(f"Deleted model [{model}].", operation, form)

@@ -5,7 +5,8 @@ from typing import Final
 
 import click
 
-from emulator.cli.output import note, show_table
+from emulator.cli.options import format_option
+from emulator.cli.output import done, show_rows
 from emulator.errors import OperatorError
 
 BUCKET: Final = "my-bucket"
@@ -22,19 +23,21 @@ NEXT: Final = """Copied the trainer {name} to {folder}. What to type next:
 @click.command(name="new")
 @click.argument("name", required=False)
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
-def new(name: str | None, folder: Path | None) -> None:
+@format_option
+def new(*, name: str | None, folder: Path | None, form: str) -> None:
     """Copy the trainer NAME to DIR, a new folder; without arguments, list them."""
     from emulator.shipped import fixtures, title, trainers
 
     if name is None:
-        show_table(["NAME", "WHAT IT DOES"], [[key, title(it)] for key, it in trainers().items()])
+        rows = [{"name": key, "title": title(it)} for key, it in trainers().items()]
+        show_rows(rows, {"NAME": "name", "WHAT IT DOES": "title"}, form)
         return
     source = fixtures(name)
     target = folder or Path(source.name if "/" not in name else name.partition("/")[0])
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise OperatorError(f"{target} is there already. Name a folder that is new or empty.")
     _copy(source, target)
-    note(_next(name, target))
+    done(_next(name, target), {"name": name, "folder": str(target)}, form)
 
 
 def _copy(source: Path, target: Path) -> None:

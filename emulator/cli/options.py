@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from emulator.client import Client
     from emulator.datadir import Endpoint
 
+BASE_IMAGE_HELP = (
+    "The image that runtime images are built from; default: cmle/base:<python> if this machine "
+    "has it, else the public python:<python>-slim.  [$CMLE_BASE_IMAGE]"
+)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -46,14 +50,32 @@ cache_dir_option: Decorator = click.option(
     show_default="$CMLE_CACHE_DIR or ~/.cache/cmle",
     help="Where binaries and environments are kept.",
 )
-format_option: Decorator = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the answer.",
-)
+_JSON: Final = "cmle.json"
+
+
+def formats(*forms: str) -> Decorator:
+    """``--format``, the first of ``forms`` by default, and ``--json`` for short, as ``form``."""
+    chosen = click.option(
+        "--format",
+        "form",
+        type=click.Choice(forms),
+        default=forms[0],
+        show_default=True,
+        callback=lambda context, _, form: "json" if context.meta.get(_JSON) else form,
+        help="How to print the answer.",
+    )
+    short = click.option(
+        "--json",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=lambda context, _, wanted: context.meta.update({_JSON: wanted}),
+        help="The same as --format json.",
+    )
+    return lambda function: chosen(short(function))
+
+
+format_option: Decorator = formats("text", "json")
 
 
 def connected(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -63,6 +63,13 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def done(text: str, document: Any, form: str) -> None:
+    """What was done: a sentence for the person; for a program, the document."""
+    note(text)
+    if form == "json":
+        show(document, form)
+
+
 def is_terminal() -> bool:
     return sys.stderr.isatty()
 

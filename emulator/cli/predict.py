@@ -6,7 +6,7 @@ from typing import IO, Any, Final
 
 import click
 
-from emulator.cli.options import connect, connected
+from emulator.cli.options import connect, connected, format_option
 from emulator.cli.output import show_table
 from emulator.errors import OperatorError
 
@@ -23,7 +23,7 @@ TOO_MANY: Final = (
 @click.option("--text-instances", type=click.File(), help="One text instance per line.")
 @click.option("--json-request", type=click.File(), help='A whole request: {"instances": […]}.')
 @click.option("--signature-name", default="", help="Default: the model's own choice.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@format_option
 @connected
 def predict(*, model: str, version: str, data_dir: Path, project: str, **flags: Any) -> None:
     """Ask a deployed model for predictions."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from emulator.cli.options import connect, connected
-from emulator.cli.output import note
+from emulator.cli.options import connect, connected, format_option
+from emulator.cli.output import done
 from emulator.cli.storage import gs_uri
 from emulator.errors import OperatorError
 
@@ -13,8 +13,9 @@ from emulator.errors import OperatorError
 @click.command(name="seed")
 @click.argument("uri")
 @click.argument("folder", type=click.Path(path_type=Path))
+@format_option
 @connected
-def seed(*, uri: str, folder: Path, data_dir: Path, project: str) -> None:
+def seed(*, uri: str, folder: Path, form: str, data_dir: Path, project: str) -> None:
     """Store every file below FOLDER under the gs:// URI; the bucket is made if it is missing.
 
     The name may be that of a public bucket that samples read from, such as
@@ -26,4 +27,4 @@ def seed(*, uri: str, folder: Path, data_dir: Path, project: str) -> None:
     with connect(data_dir, project) as client:
         client.storage.create(where.bucket, exist_ok=True)
         stored = client.storage.upload_folder(str(where), folder)
-    note(f"Stored {len(stored)} file(s) below {where}.")
+    done(f"Stored {len(stored)} file(s) below {where}.", stored, form)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emulator.cli.options import cache_dir_option, data_dir_option
+from emulator.cli.options import BASE_IMAGE_HELP, cache_dir_option, data_dir_option, format_option
+from emulator.cli.output import show
 
 if TYPE_CHECKING:
     from emulator.datadir import Endpoint
@@ -33,10 +34,22 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
 @click.option("--project", default="cmle-project", show_default=True, help="The project's id.")
 @click.option(
     "--runner",
-    type=click.Choice(["process"]),
+    type=click.Choice(["auto", "process", "docker"]),
     default="process",
     show_default=True,
-    help="Where replicas run.",
+    help="Where replicas run; auto: in containers where a Docker Engine answers.",
+)
+@click.option(
+    "--gpus",
+    type=click.IntRange(0),
+    envvar="CMLE_GPUS",
+    help="How many GPUs containers may use, if they are not to be counted.",
+)
+@click.option(
+    "--base-image",
+    default="",
+    envvar="CMLE_BASE_IMAGE",
+    help="What runtime images are built from, if not the usual one.",
 )
 @click.option(
     "--isolation",
@@ -64,6 +77,18 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     type=click.Path(path_type=Path),
     help="The program, if it is not to be found or obtained.",
 )
+@click.option("--base-image", default="", envvar="CMLE_BASE_IMAGE", help=BASE_IMAGE_HELP)
+@click.option(
+    "--fake-gcs-url",
+    default="",
+    metavar="URL",
+    help="A fake-gcs-server for this emulator alone that runs already: http://HOST:PORT.",
+)
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A Unix socket for clients, beside the port; its folder decides who may use it.",
+)
 @cache_dir_option
 @click.option(
     "--wheelhouse",
@@ -78,23 +103,76 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     show_default=True,
     help="Seconds that a job outlives a killed emulator.",
 )
+@click.option(
+    "--limits",
+    type=click.Choice(["exact", "scaled", "off"]),
+    default="scaled",
+    show_default=True,
+    help="CPUs and memory of replicas: their machine type's (exact; larger jobs are refused), "
+    "fitted to this machine (scaled), or whatever there is (off).",
+)
+@click.option(
+    "--replica-scale",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="FRACTION",
+    help="Run this part of a job's workers and parameter servers, rounded up: 0.1 of PREMIUM_1 "
+    "are 2 workers and 2 parameter servers.",
+)
+@click.option(
+    "--gpu",
+    type=click.Choice(["auto", "stub", "require"]),
+    default="auto",
+    show_default=True,
+    help="GPUs of jobs: real ones where there are, else CPUs that pass for them (auto), always "
+    "those (stub), or real ones alone; other jobs are refused (require).",
+)
+@click.option(
+    "--end-grace",
+    "end_grace_s",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long workers and evaluators may go on after their job's master has ended well.",
+)
+@click.option(
+    "--catalog",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Tables that add to the scale tiers, machine types, accelerators and regions.",
+)
+@format_option
+@click.option(
+    "--keep-jobs",
+    is_flag=True,
+    help="Stopping leaves running jobs alone; the next start goes on with them.",
+)
 @click.option("--while-stdin-open", is_flag=True, hidden=True)
-def serve(*, while_stdin_open: bool, **settings: Any) -> None:
-    """Run the emulator in the foreground; SIGINT or SIGTERM ends it."""
+def serve(*, while_stdin_open: bool, form: str, **settings: Any) -> None:
+    """Run the emulator in the foreground; SIGINT or SIGTERM ends it.
+
+    Once it answers, it prints its address and how to reach it.
+    """
     from emulator.server import Settings
     from emulator.server import serve as run
 
     if while_stdin_open:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     chosen = Settings(**settings)
-    raise click.exceptions.Exit(run(chosen, _say, lambda card: _ready(card, chosen.data_dir)))
+    raise click.exceptions.Exit(run(chosen, _say, lambda card: _ready(card, chosen.data_dir, form)))
 
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _ready(card: "Endpoint", data_dir: Path) -> None:
+def _ready(card: "Endpoint", data_dir: Path, form: str) -> None:
+    if form == "json":
+        show({name: getattr(card, name) for name in card.__struct_fields__}, form)
+        sys.stdout.flush()
+        return
     text = READY.format(
         url=card.url, project=card.project, isolation=card.isolation, data_dir=data_dir
     )

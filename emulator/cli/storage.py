@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emulator.cli.options import connect, connected, format_option
-from emulator.cli.output import note, show
+from emulator.cli.output import done, show
 from emulator.errors import OperatorError
 from emulator.names import GcsUri
 
@@ -22,11 +22,15 @@ def storage() -> None:
 
 @storage.command()
 @click.argument("uri")
+@format_option
 @connected
-def mb(*, uri: str, data_dir: Path, project: str) -> None:
+def mb(*, uri: str, form: str, data_dir: Path, project: str) -> None:
     """Make a bucket."""
+    bucket = gs_uri(uri).bucket
     with connect(data_dir, project) as client:
-        client.storage.create(gs_uri(uri).bucket)
+        client.storage.create(bucket)
+    if form == "json":
+        show({"bucket": bucket}, form)
 
 
 @storage.command()
@@ -57,8 +61,9 @@ def cat(*, uri: str, data_dir: Path, project: str) -> None:
 @storage.command()
 @click.argument("source")
 @click.argument("target")
+@format_option
 @connected
-def cp(*, source: str, target: str, data_dir: Path, project: str) -> None:
+def cp(*, source: str, target: str, form: str, data_dir: Path, project: str) -> None:
     """Copy a file or folder into storage, or a folder or object out of it."""
     with connect(data_dir, project) as client:
         if target.startswith("gs://"):
@@ -67,14 +72,15 @@ def cp(*, source: str, target: str, data_dir: Path, project: str) -> None:
             copied = _out_of(client, str(gs_uri(source)), Path(target))
         else:
             raise click.UsageError("One of SOURCE and TARGET must be a gs:// URI.")
-    note(f"Copied {copied} file(s).")
+    done(f"Copied {copied} file(s).", {"copied": copied}, form)
 
 
 @storage.command()
 @click.argument("uri")
 @click.option("-r", "--recursive", is_flag=True, help="Everything whose name begins so.")
+@format_option
 @connected
-def rm(*, uri: str, recursive: bool, data_dir: Path, project: str) -> None:
+def rm(*, uri: str, recursive: bool, form: str, data_dir: Path, project: str) -> None:
     """Remove an object."""
     where = gs_uri(uri)
     with connect(data_dir, project) as client:
@@ -82,7 +88,7 @@ def rm(*, uri: str, recursive: bool, data_dir: Path, project: str) -> None:
         names = [entry["name"] for entry in found] if recursive else [where.object]
         for name in names:
             client.storage.delete(str(GcsUri(where.bucket, name)))
-    note(f"Removed {len(names)} object(s).")
+    done(f"Removed {len(names)} object(s).", {"removed": names}, form)
 
 
 def gs_uri(text: str) -> GcsUri:

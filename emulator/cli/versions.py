@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emulator.cli.options import Decorator, connect, connected, format_option, load_config, pairs
-from emulator.cli.output import note, show, show_rows
+from emulator.cli.output import done, note, show, show_rows
 from emulator.errors import OperatorError
 from emulator.names import last_component
 
@@ -49,7 +49,8 @@ def create(version: str, **flags: Any) -> None:
             return
         note("Creating version (this might take a few minutes)...")
         client.wait_operation(operation)
-        note(f"Created version [{version}] of model [{flags['model']}].")
+        created = client.version(flags["model"], version) if flags["form"] == "json" else None
+        done(f"Created version [{version}] of model [{flags['model']}].", created, flags["form"])
 
 
 def version_body(version_id: str, flags: dict[str, Any]) -> dict[str, Any]:
@@ -133,9 +134,10 @@ def set_default(*, version: str, model: str, form: str, data_dir: Path, project:
 @versions.command()
 @click.argument("version")
 @of_model
+@format_option
 @connected
-def delete(*, version: str, model: str, data_dir: Path, project: str) -> None:
+def delete(*, version: str, model: str, form: str, data_dir: Path, project: str) -> None:
     """Take a version away; the default one goes last."""
     with connect(data_dir, project) as client:
-        client.wait_operation(client.delete_version(model, version))
-    note(f"Deleted version [{version}].")
+        operation = client.wait_operation(client.delete_version(model, version))
+    done(f"Deleted version [{version}].", operation, form)

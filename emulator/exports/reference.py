@@ -1,4 +1,4 @@
-"""The reference of rules, made from the rules: ``python -m emulator.exports.reference``."""
+"""The reference of rules, made from the rules."""
 
 from typing import Final
 
@@ -7,8 +7,9 @@ from emulator.exports.rules import every
 _HEAD: Final = """\
 # What `cmle check-model` looks for
 
-Made from the rules themselves by `python -m emulator.exports.reference`; do not edit.
+Made from the rules themselves by `make docs`; do not edit.
 
+<!-- not run: example -->
 ```sh
 cmle check-model export/1574946000
 cmle check-model gs://my-bucket/job/export --machine-type n1-standard-2 --format sarif
@@ -36,6 +37,7 @@ was seen literally in a public report.
 | 1 | errors, or the check itself could not be made |
 | 2 | the command line is wrong |
 | 3 | warnings, with `--strict` |
+| 130 | interrupted |
 
 ## In tests
 
@@ -70,7 +72,3 @@ def text() -> str:
         body = f"\n\n{rule.explanation}" if rule.explanation else ""
         blocks.append(f"### {rule.name}\n\n*{rule.severity}.* {rule.summary}{body}\n")
     return "\n".join(blocks)
-
-
-if __name__ == "__main__":
-    print(text(), end="")  # noqa: T201 - it is what this is for

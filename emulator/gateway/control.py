@@ -14,6 +14,7 @@ import msgspec
 from emulator.cluster import Network
 from emulator.errors import OperatorError
 from emulator.gateway.listeners import Listener
+from emulator.gateway.relayed import Entrance, Passes
 from emulator.gateway.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,20 @@ _SOCKETS_LIMIT: Final = 64  # of one request
 _CREDENTIALS: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
+class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who comes by a relay that knows ``secret``, at its own ``address``; no network: nobody."""
+
+    secret: str
+    address: str
+    network: Network | None = None
+
+
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line of the protocol; exactly one of its fields is given."""
 
     listen: Network | None = None
+    relay: bool = False
+    admit: Pass | None = None
     status: bool = False
     shutdown: bool = False
 
@@ -43,7 +54,9 @@ class Control:
     """Answers on ``\\0cmle-gateway-<instance>``, one JSON line a request.
 
     ``{"listen": {identity, allow_hosts, scope}}`` comes with listening sockets (SCM_RIGHTS); they
-    are served until the connection that brought them ends. Only this process's own user may speak.
+    are served until the connection that brought them ends. So does ``{"relay": true}``: whoever
+    comes through those says who it is, by a pass of ``{"admit": …}`` on the same connection.
+    Only this process's own user may speak.
     """
 
     def __init__(self, instance: str) -> None:
@@ -74,51 +87,80 @@ class Control:
     async def _receive(
         self, visitor: socket.socket, board: Switchboard, governor: Governor
     ) -> None:
-        listeners: list[Listener] = []
+        held = _Held(board)
         with visitor:
             try:
                 async for line, sockets in _lines(visitor):
-                    answer = await _answer(line, sockets, listeners, board, governor)
+                    answer = await _answer(line, sockets, held, governor)
                     await asyncio.get_running_loop().sock_sendall(
                         visitor, msgspec.json.encode(answer) + b"\n"
                     )
             except OSError as error:
                 log.debug("A visitor of the control socket left: %s", error)
             finally:
-                for listener in listeners:
-                    listener.close()
+                held.close()
+
+
+class _Held:
+    """What a visitor brought; it goes with the visitor."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+        self._open: list[Listener | Entrance] = []
+        self._passes = Passes()
+
+    async def listen(self, sockets: list[socket.socket], network: Network | None) -> None:
+        """Serve all of the sockets, or none; without a network it is a relay that comes."""
+        opened: list[Listener | Entrance] = []
+        try:
+            for sock in sockets:
+                if network is None:
+                    opened.append(await Entrance.open(sock, self._passes, self._board))
+                else:
+                    opened.append(await Listener.open(sock, network, self._board))
+        except BaseException:
+            for listener in opened:
+                listener.close()
+            raise
+        self._open += opened
+
+    def admit(self, known: Pass, network: Network | None) -> None:
+        self._passes.put(known.secret, known.address, network)
+
+    def close(self) -> None:
+        for listener in self._open:
+            listener.close()
+        self._passes.close()
 
 
 async def _answer(
-    line: bytes,
-    sockets: list[socket.socket],
-    listeners: list[Listener],
-    board: Switchboard,
-    governor: Governor,
+    line: bytes, sockets: list[socket.socket], held: _Held, governor: Governor
 ) -> dict[str, Any]:
     with contextlib.ExitStack() as unused:
         for sock in sockets:
             unused.enter_context(sock)
         try:
             request = msgspec.json.decode(line, type=Request)
-            if request.listen is not None:
+            if request.listen is not None or request.relay:
                 if not sockets:
                     return {"error": "A request to listen comes with listening sockets."}
-                network = _with_exceptions(request.listen, governor.allow_hosts)
-                listeners += await _open(sockets, network, board)
+                await held.listen(sockets, _with_exceptions(request.listen, governor.allow_hosts))
                 unused.pop_all()
+            elif request.admit is not None:
+                network = _with_exceptions(request.admit.network, governor.allow_hosts)
+                held.admit(request.admit, network)
             elif request.shutdown:
                 governor.shutdown()
             elif not request.status:
-                return {"error": "A request is one of listen, status and shutdown."}
+                return {"error": "A request is one of listen, relay, admit, status, shutdown."}
         except (msgspec.DecodeError, OSError, ValueError) as error:
             return {"error": str(error)}
         return {"ok": True, **(governor.status() if request.status else {})}
 
 
-def _with_exceptions(asked: Network, allow_hosts: tuple[str, ...]) -> Network:
+def _with_exceptions(asked: Network | None, allow_hosts: tuple[str, ...]) -> Network | None:
     """The emulator's own exceptions hold for everyone who may use Google's hosts."""
-    if asked.scope == "hosts":
+    if asked is None or asked.scope == "hosts":
         return asked
     return msgspec.structs.replace(asked, allow_hosts=asked.allow_hosts + allow_hosts)
 
@@ -137,22 +179,6 @@ def _listening(name: str, instance: str) -> socket.socket:
         sock.listen()
         on_error.pop_all()
         return sock
-
-
-async def _open(
-    sockets: list[socket.socket], network: Network, board: Switchboard
-) -> list[Listener]:
-    """Serve all of the sockets, or none."""
-    opened: list[Listener] = []
-    try:
-        for sock in sockets:
-            listener = await Listener.open(sock, network, board)
-            opened.append(listener)
-    except BaseException:
-        for listener in opened:
-            listener.close()
-        raise
-    return opened
 
 
 def _uid(visitor: socket.socket) -> int:

@@ -201,11 +201,18 @@ class Keeper:
 
 
 def gateway_arguments(
-    data_dir: Path, *, allow_hosts: Sequence[str], fake_gcs_server: Path, grace_s: float
+    data_dir: Path,
+    *,
+    allow_hosts: Sequence[str],
+    fake_gcs_server: Path | str,
+    grace_s: float,
+    socket_path: Path | None = None,
 ) -> list[str]:
-    """The gateway's command line but for its port."""
-    arguments = ["--data-dir", str(data_dir), "--fake-gcs-server", str(fake_gcs_server)]
-    arguments += ["--grace", str(grace_s)]
+    """The gateway's command line but for its port; fake-gcs-server is a program or a URL."""
+    way = "--fake-gcs-url" if isinstance(fake_gcs_server, str) else "--fake-gcs-server"
+    arguments = ["--data-dir", str(data_dir), way, str(fake_gcs_server), "--grace", str(grace_s)]
+    if socket_path is not None:
+        arguments += ["--socket", str(socket_path)]
     for host in allow_hosts:
         arguments += ["--allow-host", host]
     return arguments

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import errno
 import socket
+import stat
+from pathlib import Path
 from typing import Final
 
 from emulator.cluster import Network
@@ -71,6 +73,29 @@ def bind(port: int) -> socket.socket:
             raise OperatorError(
                 f"The gateway cannot listen on port {port} of 127.0.0.1: {error.strerror}. "
                 "Choose another one with --port (0 takes any free one)."
+            ) from None
+        on_error.pop_all()
+        return sock
+
+
+def bind_path(path: Path) -> socket.socket:
+    """A Unix socket for users beside the port; its folder decides who may come.
+
+    What an earlier gateway left at the path is replaced; OperatorError for anything else there.
+    """
+    with contextlib.ExitStack() as on_error:
+        sock = on_error.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISSOCK(path.lstat().st_mode):
+                    path.unlink()
+            sock.bind(str(path))
+            path.chmod(0o666)
+            sock.listen(_BACKLOG)
+        except OSError as error:
+            raise OperatorError(
+                f"The gateway cannot listen on {path}: {error.strerror or error}. Name a path in a "
+                "folder that exists with --socket."
             ) from None
         on_error.pop_all()
         return sock

@@ -22,7 +22,7 @@ from emulator.errors import OperatorError
 from emulator.gateway.authority import Authority
 from emulator.gateway.control import Control, Governor
 from emulator.gateway.forward import SILENCE_S, Forward
-from emulator.gateway.listeners import Listener, bind
+from emulator.gateway.listeners import Listener, bind, bind_path
 from emulator.gateway.switchboard import Switchboard
 from emulator.gateway.tls import Contexts
 from emulator.gateway.ways_out import WaysOut
@@ -42,7 +42,8 @@ class Options(msgspec.Struct, frozen=True):
 
     data_dir: Path
     port: int
-    fake_gcs_server: Path
+    fake_gcs_server: Path | str
+    socket: Path | None = None
     allow_hosts: tuple[str, ...] = ()
     ready_fd: int | None = None
     grace_s: float = 30.0
@@ -108,8 +109,11 @@ async def _serving(
         )
         stack.push_async_callback(board.close, _LEAVE_S)
         user = Network(Identity(), "google", options.allow_hosts)
-        listener = await Listener.open(sock, user, board)
-        stack.callback(listener.stop)
+        stack.callback((await Listener.open(sock, user, board)).stop)
+        if options.socket is not None:
+            beside = bind_path(options.socket)
+            stack.callback(options.socket.unlink, missing_ok=True)
+            stack.callback((await Listener.open(beside, user, board)).stop)
         await stack.enter_async_context(
             _background(
                 board.sweep(),
@@ -181,7 +185,10 @@ def _options(argv: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser("cmle gateway", description="The address of Google's hosts.")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True, help="of 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--fake-gcs-server", type=Path, required=True, help="the program")
+    storage = parser.add_mutually_exclusive_group(required=True)
+    storage.add_argument("--fake-gcs-server", type=Path, help="the program")
+    storage.add_argument("--fake-gcs-url", help="of one that runs already")
+    parser.add_argument("--socket", type=Path, help="a Unix socket for users, beside the port")
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME[:PORT]")
     parser.add_argument("--ready-fd", type=int, help="gets one line of JSON when all is ready")
     parser.add_argument("--grace", type=float, default=30.0, help="seconds without an emulator")
@@ -189,7 +196,8 @@ def _options(argv: Sequence[str]) -> Options:
     return Options(
         data_dir=given.data_dir,
         port=given.port,
-        fake_gcs_server=given.fake_gcs_server,
+        fake_gcs_server=given.fake_gcs_server or given.fake_gcs_url,
+        socket=given.socket,
         allow_hosts=tuple(given.allow_host),
         ready_fd=given.ready_fd,
         grace_s=given.grace,

@@ -5,7 +5,7 @@ else is found again from it.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -36,7 +36,11 @@ class Site(Protocol):
         ...
 
     async def start(self, replica: Replica) -> Ref:
-        """Start one process; answer once its program runs, or could not (see ``wait``)."""
+        """Start one process; answer once its program runs, or could not (see ``wait``).
+
+        OperatorError says why it cannot be started at all. A start that is cancelled leaves
+        nothing that ``Runner.close`` does not end. The runner bounds how many run at a time.
+        """
         ...
 
 
@@ -80,4 +84,13 @@ class Runner(Protocol):
 
     async def sweep(self, known: Collection[str]) -> list[str]:
         """End and remove every place of this emulator that is not known; answer their ids."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """What a runner may offer beside: tells who works from who waits."""
+
+    async def usage(self, refs: Sequence[Ref]) -> Mapping[str, float]:
+        """CPU seconds that each replica has used so far, by ``Ref.name``; none if not known."""
         ...

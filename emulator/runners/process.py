@@ -30,6 +30,7 @@ _POLL_S: Final = 0.03
 _LONGEST_ANSWER: Final = 64 << 20
 _CLOSE_DEADLINE_S: Final = 20.0
 _ABSTRACT_LIMIT: Final = 100
+_CONTROLLERS: Final = {"", "memory", "cpu", "pids"}  # "": all, in version 2
 
 
 def control_name(instance: str, site_id: str) -> str:
@@ -43,20 +44,23 @@ def control_name(instance: str, site_id: str) -> str:
 class ProcessSite:
     """A site whose supervisor answers."""
 
-    def __init__(self, runner: "ProcessRunner", site_id: str) -> None:
+    def __init__(self, runner: "ProcessRunner", site_id: str, addresses: Mapping[str, str]) -> None:
         self._runner = runner
         self._site_id = site_id
+        self._addresses = addresses
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """See ``Site.addresses``."""
-        return {}
+        """See ``Site.addresses``: names in the site's own network, or ports of this machine."""
+        return self._addresses
 
     async def start(self, replica: Replica) -> Ref:
         """See ``Site.start``. The working directory is made if it is missing."""
         replica = self._with_work_dir(replica)
         Path(replica.work_dir).mkdir(parents=True, exist_ok=True)
-        described = with_variables(see_interpreter(replica), self._runner.bundle)
+        described = with_variables(
+            see_interpreter(replica), self._runner.bundle, tuple(self._addresses)
+        )
         try:
             answer = await self._runner.ask(
                 self._site_id, {"start": msgspec.to_builtins(described)}
@@ -114,7 +118,8 @@ class ProcessRunner:
             await self.ask(spec.site_id, {"status": True})
         except OSError:
             await self._spawn(spec, folder)
-        return ProcessSite(self, spec.site_id)
+        addresses: dict[str, str] = msgspec.json.decode((folder / "addresses.json").read_bytes())
+        return ProcessSite(self, spec.site_id, addresses)
 
     async def follow(self, ref: Ref, since: int) -> AsyncIterator[Line]:
         """See ``Runner.follow``."""
@@ -160,6 +165,17 @@ class ProcessRunner:
         """See ``Runner.close``."""
         await self._close(control_name(self._instance, site_id))
 
+    async def usage(self, refs: Sequence[Ref]) -> dict[str, float]:
+        """CPU seconds that each replica has used so far, by its name; none if not known."""
+        names: dict[str, list[str]] = {}
+        for ref in refs:
+            names.setdefault(ref.site_id, []).append(ref.name)
+        found: dict[str, float] = {}
+        for site_id, of_site in names.items():
+            with contextlib.suppress(OSError):  # gone, and its replicas with it
+                found |= (await self.ask(site_id, {"usage": of_site})).get("cpu_seconds", {})
+        return found
+
     async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
         """See ``Runner.reach``."""
         del ref
@@ -182,6 +198,9 @@ class ProcessRunner:
         """End every place of this emulator; lines and ends stay readable."""
         names = _sockets(f"cmle-site-{self._instance}-")
         await asyncio.gather(*(self._close(name, grace_s) for name in names))
+
+    async def let_go(self) -> None:
+        """End the use, not what runs: supervisors wait for the next emulator for their grace."""
 
     async def ask(self, site_id: str, request: dict[str, Any]) -> dict[str, Any]:
         """One request to a supervisor; OSError if there is none, or it goes before answering."""
@@ -223,6 +242,8 @@ class ProcessRunner:
             "bundle": str(self.bundle),
             "authority": str(self.bundle.with_name("ca.pem")),
             "hosts": google_hosts(catalog.load().regions),
+            "replica_hosts": spec.hosts,
+            "isolation": spec.isolation,
         }
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -273,8 +294,8 @@ def _remove_cgroups(prefix: str) -> None:
     """Remove the empty groups that a killed supervisor left."""
     for row in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, own = row.split(":", 2)
-        if controllers in {"", "memory"}:
-            for folder in Path(f"/sys/fs/cgroup/{controllers}{own}").glob(f"{prefix}*"):
+        for controller in _CONTROLLERS.intersection(controllers.split(",")):
+            for folder in Path(f"/sys/fs/cgroup/{controller}{own}").glob(f"{prefix}*"):
                 with contextlib.suppress(OSError):  # in use
                     folder.rmdir()
 

@@ -19,6 +19,7 @@ from emulator.storage.fake_gcs import FakeGcs
 from emulator.storage.fake_gcs_parts import FakeGcsParts
 from emulator.storage.index import Index
 from emulator.storage.messages import ClientGone, Reply, Request
+from emulator.storage.outside_fake_gcs import OutsideFakeGcs
 from emulator.storage.parts import Lost, Parts
 from emulator.storage.refusals import (
     Refusal,
@@ -49,7 +50,10 @@ class Door:
     """Every scope needs an ``identity``: whoever opened the listener knows it."""
 
     def __init__(
-        self, storehouse: Storehouse, sessions: Sessions, server: FakeGcs | None = None
+        self,
+        storehouse: Storehouse,
+        sessions: Sessions,
+        server: FakeGcs | OutsideFakeGcs | None = None,
     ) -> None:
         uploads = Uploads(storehouse, sessions)
         self._routes = Routes(storehouse, uploads)
@@ -58,7 +62,7 @@ class Door:
 
     @property
     def fake_gcs_pid(self) -> int:
-        """0 where the bytes are not in fake-gcs-server."""
+        """0 where the bytes are not in a fake-gcs-server of our own."""
         return self._server.pid if self._server is not None else 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,10 +126,11 @@ class Door:
 
 @contextlib.asynccontextmanager
 async def open_storage(
-    data_dir: Path, *, fake_gcs_server: Path, log: logging.Logger | None = None
+    data_dir: Path, *, fake_gcs_server: Path | str, log: logging.Logger | None = None
 ) -> AsyncIterator[Door]:
     """The storage of a data directory; fake-gcs-server runs for the time of the block.
 
+    ``fake_gcs_server`` is the program, or the URL of one that somebody else runs for us alone.
     The door is an ASGI application; ``fake_gcs_pid`` is the server's process at the moment.
     Raises OperatorError for a directory that cannot be used or a server that does not start.
     """
@@ -135,8 +140,13 @@ async def open_storage(
         (folder / "blobs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OperatorError(f"{folder} cannot be made: {error.strerror}.") from error
-    server = FakeGcs(fake_gcs_server, folder / "blobs", log)
-    parts = FakeGcsParts(server, folder / "blobs", log)
+    server: FakeGcs | OutsideFakeGcs
+    if isinstance(fake_gcs_server, str):
+        server = OutsideFakeGcs(fake_gcs_server, log)
+        parts = FakeGcsParts(server, None, log)
+    else:
+        server = FakeGcs(fake_gcs_server, folder / "blobs", log)
+        parts = FakeGcsParts(server, folder / "blobs", log)
     with contextlib.closing(Index(folder / "index.db")) as index:
         async with server.running(), serving(index, parts, log, server) as door:
             yield door
@@ -144,7 +154,10 @@ async def open_storage(
 
 @contextlib.asynccontextmanager
 async def serving(
-    index: Index, parts: Parts, log: logging.Logger, server: FakeGcs | None = None
+    index: Index,
+    parts: Parts,
+    log: logging.Logger,
+    server: FakeGcs | OutsideFakeGcs | None = None,
 ) -> AsyncIterator[Door]:
     """A door over an index and the parts that it names; the unused are swept meanwhile."""
     blobs = Blobs(parts, index, log)

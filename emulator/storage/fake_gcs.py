@@ -146,19 +146,12 @@ class FakeGcs:
 
     async def _await_answer(self, process: asyncio.subprocess.Process, upstream: Upstream) -> None:
         """Make our one bucket, which shows that it serves."""
-        headers = [(b"content-type", b"application/json")]
-        body = b'{"name":"%b"}' % BUCKET.encode()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_S):
                 while process.returncode is None:
-                    with contextlib.suppress(Unreachable, Broken):
-                        answer = await upstream.send("POST", "/storage/v1/b", headers, body)
-                        await answer.read()
-                        if answer.status in {_OK, _CONFLICT}:
-                            return
+                    if await make_bucket(upstream):
+                        return
                     await asyncio.sleep(_POLL_S)
-        except TimeoutError:
-            pass
         await asyncio.sleep(0)
         words = " ".join(self._last_words) or "It said nothing."
         raise OperatorError(
@@ -193,6 +186,18 @@ class FakeGcs:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             await upstream.aclose()
+
+
+async def make_bucket(upstream: Upstream) -> bool:
+    """Make the one bucket, if it is not there; answers whether the server did."""
+    headers = [(b"content-type", b"application/json")]
+    body = b'{"name":"%b"}' % BUCKET.encode()
+    try:
+        answer = await upstream.send("POST", "/storage/v1/b", headers, body)
+        await answer.read()
+    except (Unreachable, Broken):
+        return False
+    return answer.status in {_OK, _CONFLICT}
 
 
 def _check_attributes(root: Path) -> None:

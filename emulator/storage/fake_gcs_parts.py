@@ -10,6 +10,7 @@ from typing import Final
 from emulator.connection import Headers
 from emulator.storage.database import Full
 from emulator.storage.fake_gcs import BUCKET, FakeGcs
+from emulator.storage.outside_fake_gcs import OutsideFakeGcs
 from emulator.storage.parts import Lost
 from emulator.storage.values import Part
 from emulator.upstream import Answer, Broken, Unreachable
@@ -26,9 +27,11 @@ _DELETE: Final = f"/storage/v1/b/{BUCKET}/o/"
 
 
 class FakeGcsParts:
-    """Each part is an object of the server's one bucket, a file below ``root``."""
+    """Each part is an object of the server's one bucket, a file below ``root`` if that is here."""
 
-    def __init__(self, server: FakeGcs, root: Path, log: logging.Logger) -> None:
+    def __init__(
+        self, server: FakeGcs | OutsideFakeGcs, root: Path | None, log: logging.Logger
+    ) -> None:
         self._server = server
         self._root = root
         self._log = log
@@ -41,7 +44,7 @@ class FakeGcsParts:
         status, text = await self._told("POST", _UPLOAD + part.id, headers, pieces)
         if status == _OK:
             return
-        if b"no space" in text or b"quota" in text or self._free() < _ENOUGH:
+        if b"no space" in text or b"quota" in text or self._is_short():
             raise Full(f"fake-gcs-server: {text[:200].decode(errors='replace')}")
         raise Lost(f"fake-gcs-server answered {status} to a write: {text[:200]!r}")
 
@@ -66,8 +69,9 @@ class FakeGcsParts:
 
     async def delete(self, part_id: str) -> None:
         status, _ = await self._told("DELETE", _DELETE + part_id, [])
-        if status == _NOT_FOUND:  # never finished: it may lie there torn
-            (self._root / BUCKET / part_id).unlink(missing_ok=True)
+        if status == _NOT_FOUND:
+            if self._root is not None:  # never finished: it may lie there torn
+                (self._root / BUCKET / part_id).unlink(missing_ok=True)
         elif status != _OK:
             raise Lost(f"fake-gcs-server answered {status} to a deletion.")
 
@@ -104,9 +108,12 @@ class FakeGcsParts:
         except TimeoutError:
             raise Lost(f"fake-gcs-server has been away for {_PATIENCE_S:.0f} s.") from None
 
-    def _free(self) -> int:
+    def _is_short(self) -> bool:
+        """Whether the disk is all but full, if it is a disk of this machine."""
+        if self._root is None:
+            return False
         status = os.statvfs(self._root)
-        return status.f_bavail * status.f_frsize
+        return status.f_bavail * status.f_frsize < _ENOUGH
 
 
 async def _each(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:

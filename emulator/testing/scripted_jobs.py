@@ -8,8 +8,9 @@ import msgspec
 
 from emulator import lifecycle
 from emulator.errors import Aborted, AlreadyExists, ApiError, FailedPrecondition
-from emulator.ledger import MASTER, Ledger, Private
+from emulator.ledger import Ledger, Private
 from emulator.names import GcsUri, job_name
+from emulator.plan import MASTER
 from emulator.resources import Job, TrainingInput
 from emulator.states import JobState
 from emulator.testing.agenda import Agenda
@@ -128,6 +129,7 @@ class ScriptedJobs:
         match moment.state:
             case JobState.SUCCEEDED:
                 await self._export(name, outcome)
+                self._ledger.complete(name, MASTER.label)
                 self._ledger.succeed(name)
             case JobState.FAILED:
                 self._fail(name, outcome)

@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from emulator.checks.report import FORMATS, listing
+from emulator.checks.report import listing, write
 from emulator.checks.rules import every
 from emulator.findings import Finding, Report, Severity
 
@@ -29,23 +29,23 @@ REPORT = Report(
 
 
 def test_text_says_all_of_it() -> None:
-    text = FORMATS["text"](REPORT)
+    text = write(REPORT, "text")
     assert "trainer/a,b.py:3: error[developer-path]" in text
     assert "cloud (guess): No such file" in text
     assert "fix: Take it" in text
     assert "- Training itself." in text
-    assert "1 errors, 0 warnings, 1 notes" in text
+    assert "1 error, 0 warnings, 1 note" in text
 
 
 def test_json_is_the_report() -> None:
-    document = json.loads(FORMATS["json"](REPORT))
+    document = json.loads(write(REPORT, "json"))
     assert document["counts"] == {"error": 1, "warning": 0, "note": 1}
     assert document["findings"][0]["rule"] == "developer-path"
     assert document["not_checked"] == ["Training itself."]
 
 
 def test_junit_has_a_case_for_each_rule() -> None:
-    suite = ET.fromstring(FORMATS["junit"](REPORT))[0]  # noqa: S314 - our own document
+    suite = ET.fromstring(write(REPORT, "junit"))[0]  # noqa: S314 - our own document
     assert [case.get("name") for case in suite.iter("testcase")] == list(NAMES)
     assert suite.get("failures") == "1"
     assert suite.get("tests") == str(len(NAMES))
@@ -55,7 +55,7 @@ def test_junit_has_a_case_for_each_rule() -> None:
 
 
 def test_sarif_results_point_at_their_rules() -> None:
-    run = json.loads(FORMATS["sarif"](REPORT))["runs"][0]
+    run = json.loads(write(REPORT, "sarif"))["runs"][0]
     rules = run["tool"]["driver"]["rules"]
     assert [rules[each["ruleIndex"]]["id"] for each in run["results"]] == [
         "developer-path",
@@ -67,7 +67,7 @@ def test_sarif_results_point_at_their_rules() -> None:
 
 
 def test_github_commands_are_escaped() -> None:
-    first, second = FORMATS["github"](REPORT).splitlines()
+    first, second = write(REPORT, "github").splitlines()
     assert first == (
         "::error file=trainer/a%2Cb.py,line=3,title=developer-path::"
         "/home/ana, 100%25%0Ais not there Fix: Take it from an argument."

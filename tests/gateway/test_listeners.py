@@ -1,10 +1,11 @@
 import socket
+from pathlib import Path
 
 import pytest
 
 from emulator.cluster import Network
 from emulator.errors import OperatorError
-from emulator.gateway.listeners import Listener, bind
+from emulator.gateway.listeners import Listener, bind, bind_path
 from emulator.identity import Identity
 from tests.gateway.conftest import DEADLINE_S, Gateway, read_answer
 
@@ -49,3 +50,23 @@ def test_stopping_leaves_connections_and_closing_ends_them(gateway: Gateway) -> 
 async def on_loop(function: object) -> None:
     assert callable(function)
     function()
+
+
+def test_a_socket_that_a_dead_gateway_left_is_replaced(gateway: Gateway, tmp_path: Path) -> None:
+    path = tmp_path / "users.sock"
+    bind_path(path).close()
+    listener = gateway.call(Listener.open(bind_path(path), Network(Identity()), gateway.board))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(DEADLINE_S)
+        client.connect(str(path))
+        client.sendall(GET)
+        read_answer(client)
+    gateway.call(on_loop(listener.close))
+
+
+def test_a_file_at_the_sockets_path_stays(tmp_path: Path) -> None:
+    path = tmp_path / "users.sock"
+    path.write_text("mine")
+    with pytest.raises(OperatorError, match=r"cannot listen on .*--socket"):
+        bind_path(path)
+    assert path.read_text() == "mine"

@@ -199,3 +199,29 @@ def test_a_folder_that_is_no_data_directory_is_refused(
     assert code == 1
     assert "is not a data directory" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_users_come_by_a_socket_too_and_it_goes_with_the_gateway(
+    root: Path, emulator: subprocess.Popen[bytes]
+) -> None:
+    assert emulator.poll() is None
+    path = root.with_name("users.sock")
+    with contextlib.closing(Process(root, "--socket", str(path))) as gateway:
+        gateway.ready()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(DEADLINE_S)
+            sock.connect(str(path))
+            sock.sendall(b"GET /storage/v1/b?project=p HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b" 200 " in read_answer(sock)[0]
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(DEADLINE_S) == 0
+    assert not path.exists()
+
+
+@pytest.mark.usefixtures("kept_logging")
+def test_one_place_of_bytes_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["--fake-gcs-server", "/x", "--fake-gcs-url", "http://127.0.0.1:1"]
+    for places in ([], both):
+        with pytest.raises(SystemExit):
+            main(["--data-dir", str(root), "--port", "0", *places])
+        assert "--fake-gcs-url" in capsys.readouterr().err

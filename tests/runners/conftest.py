@@ -3,39 +3,60 @@
 import asyncio
 import contextlib
 import fcntl
+import os
 import secrets
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import msgspec
 import pytest
 
 from emulator import shipped
-from emulator.cluster import Bind, Exit, Isolation, Line, Network, Ref, Replica, SiteSpec
+from emulator.cluster import (
+    WORK_TARGET,
+    Bind,
+    Exit,
+    Isolation,
+    Line,
+    Network,
+    Ref,
+    Replica,
+    SiteSpec,
+)
+from emulator.errors import OperatorError
 from emulator.isolation import probe
+from emulator.runners.docker.engine import Engine
+from emulator.runners.docker.files import Archive
+from emulator.runners.docker.runner import DockerRunner
 from emulator.runners.process import ProcessRunner, remove_folder
 
 DEADLINE_S = 30.0
+PROBE = "cmle/probe:3.7"
 T = TypeVar("T")
 
 
 class Bench:
-    """Runs snippets of Python as replicas."""
+    """Runs snippets of Python as replicas. ``many`` lines are a lot for the runner."""
+
+    many = 300_000
+    deadline_s = 2 * DEADLINE_S
 
     def __init__(self, data_dir: Path, isolation: Isolation) -> None:
         self.data_dir = data_dir
         self.isolation: Isolation = isolation
         self.instance = secrets.token_hex(6)
-        self.runner = self.another_runner()
+        self._loop = asyncio.Runner()
+        self.runner: ProcessRunner = self.another_runner()
         self._lock = (data_dir / "lock").open("w")
         self.hold()
 
-    def another_runner(self) -> ProcessRunner:
+    def another_runner(self) -> Any:
         return ProcessRunner(self.data_dir, self.instance)
 
     def hold(self) -> None:
@@ -46,14 +67,15 @@ class Bench:
 
     def close(self) -> None:
         self.run(self.runner.sweep(()))
+        self._loop.close()
         self._lock.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         async def bounded() -> T:
-            async with asyncio.timeout(2 * DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 return await work
 
-        return asyncio.run(bounded())
+        return self._loop.run(bounded())
 
     def replica(self, code: str, name: str = "master-0", **fields: Any) -> Replica:
         fields.setdefault("env", {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(shipped.CAPTURE)})
@@ -91,6 +113,11 @@ class Bench:
                 return
         raise AssertionError(f"{ref.name} ended without the line {text!r}")
 
+    async def touch(self, ref: Ref, name: str) -> None:
+        """Make a file in the working directory."""
+        del ref
+        (self.data_dir / "work" / name).touch()
+
     def gateway(self) -> "FakeGateway":
         return FakeGateway(self.instance)
 
@@ -106,6 +133,96 @@ class Bench:
         pid = (await self.runner.ask(site_id, {"status": True}))["pid"]
         assert isinstance(pid, int)
         return pid
+
+
+class DockerBench(Bench):
+    """Runs them as containers of the probe image."""
+
+    many = 20_000
+
+    def __init__(self, data_dir: Path, engine: Engine) -> None:
+        self.engine = engine
+        super().__init__(data_dir, "container")
+
+    def another_runner(self) -> DockerRunner:
+        engine = Engine.connect()
+
+        async def image(_: bool) -> str:  # noqa: FBT001 the runner's question
+            return PROBE
+
+        return DockerRunner(engine, self.data_dir, self.instance, image=image)
+
+    def close(self) -> None:
+        self.run(self._end())
+        self._loop.close()
+        self._lock.close()
+
+    def replica(self, code: str, name: str = "master-0", **fields: Any) -> Replica:
+        fields.setdefault("env", {"PYTHONPATH": str(shipped.CAPTURE)})
+        return Replica(
+            name=name,
+            task=f"{name}-task",
+            argv=fields.pop("argv", ("python3", "-u", "-c", code)),
+            binds=(Bind(str(shipped.CAPTURE), str(shipped.CAPTURE)), *fields.pop("binds", ())),
+            isolation="container",
+            image=fields.pop("image", PROBE),
+            **fields,
+        )
+
+    async def _end(self) -> None:
+        runner: Any = self.runner
+        await runner.stop_all(0.0)
+        await runner.let_go()
+
+    async def touch(self, ref: Ref, name: str) -> None:
+        archive = Archive()
+        archive.content(f"{WORK_TARGET}/{name}", b"")
+        data = archive.finished()
+        archive.close()
+        runner: Any = self.runner
+        container = runner.container(ref)
+        await self.engine.call(lambda client: client.put_archive(container, "/", data))
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Engine]:
+    """A Docker Engine with the probe image, made now if need be."""
+    try:
+        engine = Engine.connect()
+    except OperatorError as error:
+        _without(str(error))
+    if not engine.client.images(PROBE):
+        script = shipped.folder("docker") / "base" / "probe.sh"
+        made = subprocess.run([script], capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            _without(f"the probe image could not be made: {made.stderr[-500:]}")
+    yield engine
+    engine.close()
+
+
+def _without(reason: str) -> NoReturn:
+    if os.environ.get("CMLE_REQUIRE_DOCKER"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def contained(data_dir: Path, docker_engine: Engine) -> Iterator[DockerBench]:
+    """In containers alone."""
+    with contextlib.closing(DockerBench(data_dir, docker_engine)) as bench:
+        yield bench
+
+
+@pytest.fixture(params=["namespaces", "none", pytest.param("container", marks=pytest.mark.docker)])
+def anywhere(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Bench]:
+    """In every runner, at each level that the machine has."""
+    if request.param == "container":
+        yield request.getfixturevalue("contained")
+        return
+    if request.param == "namespaces" and probe().isolation == "none":
+        pytest.skip(f"no namespaces here: {probe().reason}")
+    with contextlib.closing(Bench(data_dir, request.param)) as bench:
+        yield bench
 
 
 @pytest.fixture
@@ -181,21 +298,63 @@ class FakeGateway:
             self._begin(serve(self._keep(sock)))
 
     async def _visit(self, sock: socket.socket) -> None:
-        readable = asyncio.Event()
+        passes: dict[str, Network] = {}
+        while True:
+            line, numbers = await self._line(sock)
+            if not line:
+                return
+            request = msgspec.json.decode(line)
+            if "admit" in request:
+                passes[request["admit"]["address"]] = self._told(request["admit"]["network"])
+            elif "relay" in request:
+                self._serve(numbers, self._relayed(passes))
+            else:
+                self._serve(numbers, self._greeting(self._told(request["listen"])))
+            await asyncio.get_running_loop().sock_sendall(sock, b'{"ok":true}\n')
+
+    async def _line(self, sock: socket.socket) -> tuple[bytes, list[int]]:
         loop = asyncio.get_running_loop()
-        loop.add_reader(sock, readable.set)
-        await readable.wait()
-        loop.remove_reader(sock)
-        line, numbers, _, _ = socket.recv_fds(sock, 65536, 8)
-        request = msgspec.json.decode(line)
-        network = msgspec.convert(request["listen"], Network)
-        self.networks.append(network)
+        line, handles = b"", []
+        while not line.endswith(b"\n"):
+            readable = asyncio.Event()
+            loop.add_reader(sock, readable.set)
+            await readable.wait()
+            loop.remove_reader(sock)
+            data, numbers, _, _ = socket.recv_fds(sock, 65536, 8)
+            if not data:
+                return b"", []
+            line += data
+            handles += numbers
+        return line, handles
 
-        async def greet(visitor: socket.socket) -> None:
-            await loop.sock_sendall(visitor, network.identity.name.encode())
-            visitor.shutdown(socket.SHUT_WR)
+    def _told(self, network: Any) -> Network:
+        told: Network = msgspec.convert(network, Network | None)
+        self.networks.append(told)
+        return told
 
+    def _serve(
+        self, numbers: list[int], greet: Callable[[socket.socket], Coroutine[Any, Any, None]]
+    ) -> None:
         for number in numbers:
             listener = self._keep(socket.socket(fileno=number))
             self._begin(self._accept(listener, greet))
-        await loop.sock_sendall(sock, b'{"ok":true}\n')
+
+    @staticmethod
+    def _greeting(
+        network: Network,
+    ) -> Callable[[socket.socket], Coroutine[Any, Any, None]]:
+        async def greet(visitor: socket.socket) -> None:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(visitor, network.identity.name.encode())
+            visitor.shutdown(socket.SHUT_WR)
+
+        return greet
+
+    def _relayed(
+        self, passes: dict[str, Network]
+    ) -> Callable[[socket.socket], Coroutine[Any, Any, None]]:
+        async def greet(visitor: socket.socket) -> None:
+            line = await asyncio.get_running_loop().sock_recv(visitor, 65536)
+            await self._greeting(passes[line.split()[2].decode()])(visitor)
+
+        return greet

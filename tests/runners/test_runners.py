@@ -166,19 +166,19 @@ def test_trusts_the_emulators_authority(sandboxed: "Bench") -> None:
         assert evaluate(sandboxed, f"open({path!r}).read()") == "the bundle"
 
 
-def test_too_much_memory_is_told(bench: "Bench") -> None:
+def test_too_much_memory_is_told(anywhere: "Bench") -> None:
     code = """
         import os, time
         blocks = []
         while True:
             blocks.append(os.urandom(1 << 20) * 8)
     """
-    _, end = bench.outcome(textwrap.dedent(code), memory_bytes=200 << 20)
+    _, end = anywhere.outcome(textwrap.dedent(code), memory_bytes=200 << 20)
     assert (end.out_of_memory, end.signal) == (True, 9)
 
 
-def test_enough_memory_is_not(bench: "Bench") -> None:
-    _, end = bench.outcome("block = bytearray(50 << 20)", memory_bytes=400 << 20)
+def test_enough_memory_is_not(anywhere: "Bench") -> None:
+    _, end = anywhere.outcome("block = bytearray(50 << 20)", memory_bytes=400 << 20)
     assert (end.out_of_memory, end.code) == (False, 0)
 
 

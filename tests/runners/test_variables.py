@@ -36,3 +36,9 @@ def test_without_namespaces_a_proxy_leads_the_way() -> None:
 
 def test_an_installation_always_has_a_proxy() -> None:
     assert added(INSTALL)["https_proxy"] == added(INSTALL, isolation="none")["https_proxy"]
+
+
+def test_a_cluster_never_has_a_proxy_between_its_hosts() -> None:
+    replica = Replica("r", "t", ("x",), {"https_proxy": "own"}, "/w", network=GOOGLE)
+    found = with_variables(replica, BUNDLE, ("worker-0", "ps-0")).env
+    assert found["no_proxy"] == "localhost,127.0.0.1,worker-0,ps-0"

@@ -11,10 +11,11 @@ import pytest
 from emulator.storage.fake_gcs import FakeGcs
 from emulator.storage.fake_gcs_parts import FakeGcsParts
 from emulator.storage.memory import MemoryParts
+from emulator.storage.outside_fake_gcs import OutsideFakeGcs
 from emulator.storage.parts import Lost, Parts
 from emulator.storage.values import Part
 
-PLACES = ["memory", "fake-gcs-server"]
+PLACES = ["memory", "fake-gcs-server", "fake-gcs-server elsewhere"]
 Check = Callable[[Parts], Awaitable[None]]
 
 
@@ -26,7 +27,13 @@ async def opened(place: str, program: Path, folder: Path) -> AsyncIterator[Parts
     log = logging.getLogger("tests.storage")
     server = FakeGcs(program, folder, log)
     async with server.running():
-        yield FakeGcsParts(server, folder, log)
+        if place == "fake-gcs-server":
+            yield FakeGcsParts(server, folder, log)
+            return
+        address = (await server.upstream()).address
+        elsewhere = OutsideFakeGcs(f"http://{address[0]}:{address[1]}", log)
+        async with elsewhere.running():
+            yield FakeGcsParts(elsewhere, None, log)
 
 
 @pytest.fixture(params=PLACES)

@@ -2,15 +2,18 @@
 
 Python imports this file by itself (its folder is on PYTHONPATH). It puts the folders of
 CMLE_SITE_PACKAGES before the environment's own, as a user's site was in the service, sends
-records of ``logging`` and the traceback of an uncaught exception to the socket CMLE_LOG_FD,
-and hands over to another sitecustomize, if there is one. Otherwise it leaves no trace: a
-failure of its own never reaches the program. Runs on Python 2.7 and every Python 3.
+records of ``logging`` and the traceback of an uncaught exception to the socket CMLE_LOG_FD
+or, where there can be none (CMLE_LOG_STREAM=stderr), as marked lines to the container's own
+standard error, starts the stubs of accelerators where a variable asks for one, and hands over
+to another sitecustomize, if there is one. Otherwise it leaves no trace: a failure of its own
+never reaches the program. Runs on Python 2.7 and every Python 3.
 """
 
 import os
 import sys
 
 _TEXT_LIMIT = 60000  # bytes of a packet; longer texts are sent in pieces
+_LINE_LIMIT = 3800  # of a marked line's text: with its head below PIPE_BUF, so never torn
 
 
 class _Channel(object):
@@ -48,6 +51,38 @@ class _Channel(object):
             except (OSError, IOError) as error:
                 if error.errno != 4:  # EINTR, which Python 2 shows
                     raise
+
+
+class _Marked(_Channel):
+    """The pipe of a container's standard error: marked lines, one or more a record.
+
+    A line is "\\x1ecmle KEY + BASE64" while more of the record KEY comes, "… . BASE64" at its
+    end; put together and decoded it is JSON: kind, level, path, line number, text.
+    """
+
+    _count = 0
+
+    def send(self, kind, level, path, lineno, text):
+        if not self.is_open():
+            return False
+        import base64
+        import json
+
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
+        record = json.dumps([kind, level, path, lineno, text])
+        body = base64.b64encode(record.encode("ascii", "replace")).decode("ascii")
+        _Marked._count += 1
+        key = "%d.%d" % (os.getpid(), _Marked._count)
+        try:
+            for at in range(0, len(body), _LINE_LIMIT):
+                more = "+" if at + _LINE_LIMIT < len(body) else "."
+                piece = body[at : at + _LINE_LIMIT]
+                # It begins on a line of its own, whatever was written before.
+                self._write(("\n\x1ecmle %s %s %s\n" % (key, more, piece)).encode("ascii"))
+        except (OSError, IOError):
+            return False
+        return True
 
 
 def _bytes(text):
@@ -152,17 +187,54 @@ def _hand_over():
             sys.modules["_cmle_capture"] = ours  # Python 2 empties a module that is let go
 
 
-def _begin():
-    folders = os.environ.get("CMLE_SITE_PACKAGES")
-    if folders:
-        _add_site_packages(folders)
+def _containers_stderr():
+    """A duplicate of standard error, if it is still the pipe that init got from the engine.
+
+    A Python that another program reads (a subprocess with a pipe) is left alone.
+    """
+    ours, its = os.fstat(2), os.stat("/proc/1/fd/2")
+    if (ours.st_dev, ours.st_ino) != (its.st_dev, its.st_ino):
+        return None
+    import fcntl
+
+    number = fcntl.fcntl(2, fcntl.F_DUPFD, 100)
+    fcntl.fcntl(number, fcntl.F_SETFD, fcntl.fcntl(number, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
+    return _Marked(number, ours.st_ino)
+
+
+def _channel():
     number = os.environ.get("CMLE_LOG_FD", "")
     inode = os.environ.get("CMLE_LOG_INODE", "")
     if number.isdigit() and inode.isdigit():
         channel = _Channel(int(number), int(inode))
-        if channel.is_open():
-            _capture_logging(channel, os.environ.get("CLOUD_ML_LOG_LEVEL") or "INFO")
-            _capture_tracebacks(channel)
+        return channel if channel.is_open() else None
+    if os.environ.get("CMLE_LOG_STREAM") == "stderr":
+        return _containers_stderr()
+    return None
+
+
+def _begin():
+    folders = os.environ.get("CMLE_SITE_PACKAGES")
+    if folders:
+        _add_site_packages(folders)
+    channel = _channel()
+    if channel is not None:
+        _capture_logging(channel, os.environ.get("CLOUD_ML_LOG_LEVEL") or "INFO")
+        _capture_tracebacks(channel)
+    if os.environ.get("CMLE_TPU_STUB") or os.environ.get("CMLE_GPU_STUB"):
+        _emulate_accelerators()
+
+
+def _emulate_accelerators():
+    """The package is on PYTHONPATH where the variables are set; it needs Python 3.6."""
+    try:
+        import cmle_accelerators
+
+        cmle_accelerators.begin()
+    except Exception:
+        import logging
+
+        logging.getLogger("cmle").exception("The job's accelerators cannot be emulated here.")
 
 
 try:

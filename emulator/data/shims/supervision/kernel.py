@@ -1,5 +1,7 @@
 """The kernel's calls that Python lacks: namespaces, mounts, capabilities, the loopback."""
 
+from __future__ import annotations
+
 import ctypes
 import fcntl
 import os
@@ -17,7 +19,7 @@ MNT_DETACH = 2
 
 METADATA_ADDRESS = "169.254.169.254"
 
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_SUBREAPER = 1, 24, 36
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SUBREAPER = 1, 4, 24, 36
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_SYS_ADMIN = 21
@@ -42,6 +44,11 @@ def _check(result: int, what: str) -> None:
 
 def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "new namespaces")
+
+
+def join(namespace: int, kind: int) -> None:
+    """Enter the namespace of that descriptor."""
+    _check(_libc.setns(namespace, kind), "enter a namespace")
 
 
 def map_user(inside_uid: int, inside_gid: int, uid: int, gid: int) -> None:
@@ -106,21 +113,32 @@ def set_hostname(name: str) -> None:
 
 def loopback_up(*, metadata: bool) -> None:
     """Bring lo up; with ``metadata``, the metadata server's address is on it too."""
+    bring_up("lo")
+    if metadata:
+        set_address("lo:0", METADATA_ADDRESS, "255.255.255.255")
+
+
+def bring_up(name: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        flags = struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING)
+        flags = struct.pack("16sH14x", name.encode(), _IFF_UP_RUNNING)
         fcntl.ioctl(control, _SIOCSIFFLAGS, flags)
-        if metadata:
-            for call, address in (
-                (_SIOCSIFADDR, METADATA_ADDRESS),
-                (_SIOCSIFNETMASK, "255.255.255.255"),
-            ):
-                place = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
-                fcntl.ioctl(control, call, struct.pack("16s16s", b"lo:0", place))
+
+
+def set_address(name: str, address: str, netmask: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for call, text in ((_SIOCSIFADDR, address), (_SIOCSIFNETMASK, netmask)):
+            place = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(text))
+            fcntl.ioctl(control, call, struct.pack("16s16s", name.encode(), place))
 
 
 def die_with_parent(number: int) -> None:
     """Get signal ``number`` when the parent process ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "parent death signal")
+
+
+def allow_inspection() -> None:
+    """Own /proc/self again, as after an exec: changes of credentials take that away."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")
 
 
 def adopt_orphans() -> None:

@@ -1,5 +1,7 @@
 """The file system that a replica sees: a read-only system, its own /tmp, /root, /proc and /dev."""
 
+from __future__ import annotations
+
 import os
 
 import kernel
@@ -30,19 +32,25 @@ _GROUP = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
 class Root:
     """A new root on a tmpfs over the empty folder ``place``; ``enter`` makes it the root.
 
+    All that a replica writes outside of bound folders is in it: ``size`` bytes at most.
+
     Nothing is ever created in a folder of this machine: what is to be seen below a bound
     folder must exist there.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, size: int | None = None) -> None:
         self.place = os.path.realpath(place)
         self._writable: dict[str, bool] = {}
         self._same: list[str] = []  # bound read-only at the path that they have outside
         kernel.make_private()
-        kernel.mount("tmpfs", self.place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
+        data = f"mode=755,size={size}" if size else "mode=755"
+        kernel.mount("tmpfs", self.place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, data)
 
-    def furnish(self, *, hostname: str, names: list[str], bundle: str | None) -> None:
-        """Put the system, /etc, /dev, /proc and the usual empty folders in place."""
+    def furnish(self, *, hostname: str, names: dict[str, str], bundle: str | None) -> None:
+        """Put the system, /etc, /dev, /proc and the usual empty folders in place.
+
+        ``names`` holds the address of each name that can be looked up.
+        """
         for name in ("root", "run", "home", "mnt", "opt", "srv", "var/log", "var/lib", "var/cache"):
             self._folder(name, 0o700 if name == "root" else 0o755)
         for name in ("tmp", "var/tmp", "dev/shm"):
@@ -109,7 +117,7 @@ class Root:
             elif os.path.isdir(f"/{name}"):
                 self.bind(f"/{name}", f"/{name}", writable=False)
 
-    def _etc(self, hostname: str, names: list[str], bundle: str | None) -> None:
+    def _etc(self, hostname: str, names: dict[str, str], bundle: str | None) -> None:
         for name in _ETC:
             try:
                 with open(f"/etc/{name}", "rb") as file:
@@ -118,13 +126,14 @@ class Root:
                 continue  # this distribution has none, or keeps it to itself
         if os.path.isdir("/etc/alternatives"):
             self.bind("/etc/alternatives", "/etc/alternatives", writable=False)
-        local = f"127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost ip6-loopback\n"
-        google = "".join(f"127.0.0.1 {name}\n" for name in names)
+        local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+        known = {hostname: "127.0.0.1", **names}
+        others = "".join(f"{address} {name}\n" for name, address in known.items())
         for name, text in (
             ("passwd", _PASSWD),
             ("group", _GROUP),
             ("hostname", hostname + "\n"),
-            ("hosts", local + google),
+            ("hosts", local + others),
             ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
             ("resolv.conf", ""),
         ):

@@ -14,20 +14,14 @@ from collections.abc import Callable
 
 import sandbox
 from handover import Handover
+from limits import Limits
 from lines import Records, Stream, Writer
-from memory import Memory
+from processes import cpu_seconds
+from place import Site
+from zygotes import Zygote
 
 _DRAIN_S = 2.0  # for pipes that someone outside still holds
-_WATCH_S = 0.2
 _PORT = "{gateway_port}"
-
-
-class Site(dict):
-    """What the runner wrote into the site's spec.json."""
-
-    @property
-    def gateway(self) -> str:
-        return f"\0cmle-gateway-{self['instance']}"
 
 
 class Running:
@@ -53,7 +47,9 @@ class Running:
         self._reason = ""
         self._kill_at = float("inf")
         self._give_up_at = float("inf")
-        self._watch_at = 0.0
+        self._minder: int | None = None  # not yet, or not known
+        self._handed = contextlib.ExitStack()  # the process's own ends, until it has them
+        self._waits = False  # for the zygote that it is to be forked from
         self._status: int | None = None
         self._failure = ""
         self._reaped = False
@@ -76,10 +72,10 @@ class Running:
             sources = (*self._streams, self._records)
             for source in sources:
                 undo.callback(source.close)
-            limit = replica.get("memory_bytes")
             tag = f"cmle-{self._site['instance']}-{self._site['site_id']}-{self.name}"
-            self._memory = Memory(tag[:200], limit) if limit else None
-            with contextlib.ExitStack() as handed:  # the process's own ends, closed here
+            self._limits = Limits(tag[:200], replica, self._say)
+            undo.callback(self._limits.close)
+            with contextlib.ExitStack() as handed:
                 for source in sources:
                     handed.callback(os.close, source.writing)
                 served = [
@@ -93,12 +89,41 @@ class Running:
                 ]
                 undo.callback(lambda: self.handover and self.handover.close())
                 self.started = time.time()
-                self._minder, self._control = sandbox.start(self._plan(files, len(served)))
+                self._control, theirs = sandbox.pair()
+                handed.callback(theirs.close)
+                plan = self._plan(files, len(served))
+                self._handed = handed.pop_all()
+            undo.callback(self._handed.close)
+            zygote = self._site.zygote(replica)
+            self._waits = zygote is not None
+            if zygote is None:
+                self._begin(plan, theirs)
             undo.pop_all()
         self._open = [*sources]
         for source in sources:
             self._selector.register(source.reading, selectors.EVENT_READ, self._reader(source))
         self._selector.register(self._control, selectors.EVENT_READ, self._listen)
+        if zygote is not None:
+            zygote.when_decided(self._begin_forked(zygote, plan, theirs))
+
+    def _begin(self, plan: sandbox.Plan, theirs: socket.socket) -> None:
+        """Fork the minder here."""
+        self._minder = sandbox.start(plan, theirs)
+        self._handed.close()
+
+    def _begin_forked(
+        self, zygote: Zygote, plan: sandbox.Plan, theirs: socket.socket
+    ) -> Callable[[], None]:
+        def begin() -> None:
+            if not self._waits:
+                return  # it was stopped meanwhile
+            self._waits = False
+            if zygote.state == "ready" and zygote.start(plan, theirs):
+                self._handed.close()
+            else:
+                self._begin(plan, theirs)
+
+        return begin
 
     def _plan(self, files: list[int], served: int) -> sandbox.Plan:
         bundle = self._site.get(self._trusted()) or self._site.get("bundle")
@@ -109,8 +134,10 @@ class Running:
             root=self._root,
             names=self._site["hosts"],
             bundle=bundle if bundle and os.path.exists(bundle) else None,
-            cgroup=self._memory.cgroup if self._memory else None,
+            groups=self._limits.groups.folders,
+            affinity=self._limits.affinity,
             temporary=self._temporary,
+            **self._site.neighbours(self._replica),
         )
 
     def _trusted(self) -> str:
@@ -128,7 +155,15 @@ class Running:
         if self.result is None:
             self._reason = self._reason or reason
             self._kill_at = min(self._kill_at, time.monotonic() + grace_s)
+            if self._waits:  # nothing of it runs yet
+                self._waits = False
+                self._handed.close()
+                self._status = signal.SIGTERM
             self._order(b"K" if grace_s <= 0 else b"T")
+
+    def cpu_seconds(self) -> float:
+        """What its processes have used of the CPUs so far."""
+        return cpu_seconds(self._minder) if self._minder and self.result is None else 0.0
 
     def step(self) -> float:
         """What time alone brings about; answer when to be called again, at the latest."""
@@ -137,15 +172,15 @@ class Running:
             return float("inf")
         if self.handover:
             self.handover.step()
-        if self._memory and now >= self._watch_at:
-            self._watch_at = now + _WATCH_S
-            if self._memory.watch(self._minder):
+        if self._minder and now >= self._limits.due:
+            folders = [self._replica["work_dir"], *filter(None, [self._temporary])]
+            if self._limits.exceeded(self._minder, folders, now):
                 self._order(b"K")
         if now >= self._kill_at:
             self._kill_at = float("inf")
             self._order(b"K")
         if not self._reaped and self._control.fileno() < 0:
-            self._reaped = os.waitpid(self._minder, os.WNOHANG)[0] != 0
+            self._reaped = not self._minder or os.waitpid(self._minder, os.WNOHANG)[0] != 0
         if self._control.fileno() < 0 and (
             (not self._open and self._reaped) or now >= self._give_up_at
         ):
@@ -157,8 +192,8 @@ class Running:
         if self._control.fileno() < 0:
             return now + 0.005
         times = [self._kill_at]
-        if self._memory and self._memory.cgroup is None:
-            times.append(self._watch_at)
+        if self._minder:
+            times.append(self._limits.due)
         if self.handover and not self.handover.registered:
             times.append(self.handover.due)
         return min(times)
@@ -202,8 +237,8 @@ class Running:
             data, ancillary, _, _ = self._control.recvmsg(
                 65536, socket.CMSG_SPACE(12) + socket.CMSG_SPACE(64), socket.MSG_CMSG_CLOEXEC
             )
-        except BlockingIOError:
-            return
+        except (BlockingIOError, ConnectionResetError):
+            return  # it closed with an order unread: what it said before comes now
         pid, numbers = _ancillary(ancillary)
         if not data:
             self._selector.unregister(self._control)
@@ -214,6 +249,8 @@ class Running:
         message = json.loads(data)
         if "child" in message:
             self.pid = pid
+        elif "minder" in message:
+            self._minder = pid
         elif "listeners" in message:
             self._hand_over([socket.socket(fileno=number) for number in numbers])
         elif "failed" in message:
@@ -246,19 +283,21 @@ class Running:
         self._writer.close()
         if self.handover:
             self.handover.close()
-        too_large = self._memory.close() if self._memory else False
+        out_of_memory = self._limits.ran_out_of_memory
+        self._limits.close()
         with contextlib.suppress(OSError):
             os.rmdir(self._root)
         status = signal.SIGKILL if self._status is None else self._status
         code = os.waitstatus_to_exitcode(status)
         failed = bool(self._failure)
+        killed = code == -signal.SIGKILL and not self._reason
         self.result = {
             "reason": "failed_to_start" if failed else self._reason or "exited",
             "code": code if code >= 0 and not failed else None,
             "signal": -code if code < 0 and not failed else None,
-            "out_of_memory": too_large,
+            "out_of_memory": killed and out_of_memory,
             "traceback": self._records.traceback,
-            "message": self._failure,
+            "message": self._failure or (self._limits.message if killed else ""),
             "started": self.started,
             "ended": time.time(),
         }

@@ -6,6 +6,7 @@ names, one JSON object a line:
 ``{"start": replica}`` → ``{"ok": true, "pid": N}`` once its program runs or could not;
 ``{"wait": name}`` → what exit.json holds, once it has ended;
 ``{"stop": {"names": [...] | null, "grace_s": S}}`` → ``{"ok": true}`` when all those have ended;
+``{"usage": [name, …]}`` → the CPU seconds that each of them has used so far;
 ``{"status": true}`` → the replicas and their way to the gateway;
 ``{"close": true}`` → stops what runs, answers, and ends the supervisor.
 
@@ -18,6 +19,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import selectors
 import signal
 import socket
@@ -28,7 +30,10 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from handover import is_ours
-from running import Running, Site
+from kernel import adopt_orphans
+from minder import end_descendants
+from place import Site
+from running import Running
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux
 _STOP_GRACE_S = 10.0
@@ -55,7 +60,11 @@ class Supervisor:
         self._folder = folder
         with open(f"{folder}/spec.json") as file:
             self._site = Site(json.load(file))
+        _raise_file_limit()
+        known = f"{folder}/addresses.json"
+        _write_whole(known, self._site.connect(_read(known)))
         self._selector = selectors.DefaultSelector()
+        self._site.breed(folder, self._selector, _say)
         self._replicas: dict[str, Running] = {}
         self._written: set[str] = set()
         self._parked: list[tuple[Client, list[str], bool]] = []  # waiting for these to end
@@ -71,6 +80,7 @@ class Supervisor:
         self._socket.setblocking(False)
 
     def run(self) -> None:
+        adopt_orphans()  # those that zygotes fork
         self._selector.register(self._socket, selectors.EVENT_READ, self._accept)
         waking, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -83,6 +93,10 @@ class Supervisor:
                 if self._selector.get_map().get(key.fd) is key:  # not undone by an earlier one
                     key.data()
             due = self._step()
+        self._site.close()
+        end_descendants()
+        if self._closing:
+            self._closing.answer(ok=True)
 
     def _step(self) -> float:
         now = time.monotonic()
@@ -90,6 +104,7 @@ class Supervisor:
             self._watch_at = now + min(_WATCH_S, self._site["grace_s"] / 4)
             self._watch_lock(now)
         due = min((replica.step() for replica in self._replicas.values()), default=now + _WATCH_S)
+        due = min(due, self._site.step())
         if now >= self._write_at:
             self._write_ends(now)
         self._answer_parked()
@@ -106,8 +121,6 @@ class Supervisor:
             self._leaving_at = self._leaving_at or now + _UNWRITTEN_S
             if now < self._leaving_at:
                 return False
-        if self._closing:
-            self._closing.answer(ok=True)
         return True
 
     # -- requests
@@ -160,10 +173,12 @@ class Supervisor:
         elif "close" in request:
             self._closing = client
             self._stop("stopped", request.get("grace_s", 0), list(self._replicas))
+        elif "usage" in request:
+            client.answer(ok=True, cpu_seconds=self._usage(request["usage"]))
         elif "status" in request:
             client.answer(ok=True, pid=os.getpid(), replicas=self._status())
         else:
-            client.answer(error="start, wait, stop, status and close are understood")
+            client.answer(error="start, wait, stop, usage, status and close are understood")
         self._answer_parked()
 
     def _start(self, client: Client, replica: dict) -> None:
@@ -184,6 +199,10 @@ class Supervisor:
     def _stop(self, reason: str, grace_s: float, names: list[str]) -> None:
         for name in names:
             self._replicas[name].stop(reason, grace_s)
+
+    def _usage(self, names: list[str]) -> dict:
+        known = [name for name in names if name in self._replicas]
+        return {name: self._replicas[name].cpu_seconds() for name in known}
 
     def _status(self) -> dict:
         return {
@@ -246,6 +265,20 @@ def _is_held(path: str) -> bool:
         return _FLOCK.unpack(fcntl.fcntl(handle, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK
     finally:
         os.close(handle)
+
+
+def _raise_file_limit() -> None:
+    """A large site holds several descriptors for each replica; its processes get their own limit."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _read(path: str) -> dict:
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _write_whole(path: str, content: dict) -> None:

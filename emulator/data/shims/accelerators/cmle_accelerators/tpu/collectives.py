@@ -1,0 +1,70 @@
+"""Sums and exchanges between cores, as collectives of this process, each with a time limit."""
+
+import os
+
+from tensorflow.python.distribute import tpu_util
+from tensorflow.python.framework import ops
+from tensorflow.python.ops import array_ops, collective_ops
+from tensorflow.python.tpu.ops import tpu_ops
+
+from cmle_accelerators.replacing import everywhere
+
+# Seconds that one core waits for the others: an error in one of them must not hang the job.
+TIMEOUT_S = float(os.environ.get("CMLE_TPU_COLLECTIVE_TIMEOUT_S", "300"))
+_GROUP = 1
+
+
+def install():
+    from cmle_accelerators.tpu.replicate import CoreContext
+
+    def current():
+        context = tpu_util.enclosing_tpu_context()
+        return context if isinstance(context, CoreContext) else None
+
+    def cross_replica_sum(x, group_assignment=None, name=None):
+        context = current()
+        if context is None:
+            return x
+        _refuse_groups(group_assignment)
+        return collective_ops.all_reduce_v2(
+            ops.convert_to_tensor(x),
+            group_size=context.cores,
+            group_key=_GROUP,
+            instance_key=context.next_key(),
+            merge_op="Add",
+            final_op="Id",
+            communication_hint="auto",
+            timeout=TIMEOUT_S,
+        )
+
+    def all_to_all(x, concat_dimension, split_dimension, split_count, *rest, **options):
+        context = current()
+        x = ops.convert_to_tensor(x)
+        gathered = collective_ops.all_gather_v2(
+            array_ops.expand_dims(x, 0),
+            group_size=context.cores,
+            group_key=_GROUP,
+            instance_key=context.next_key(),
+            communication_hint="auto",
+            timeout=TIMEOUT_S,
+        )
+        gathered.set_shape([context.cores] + x.shape.as_list())
+        mine = [
+            array_ops.gather(
+                array_ops.stack(array_ops.split(gathered[core], split_count, axis=split_dimension)),
+                context.replica_id,
+            )
+            for core in range(context.cores)
+        ]
+        return array_ops.concat(mine, axis=concat_dimension)
+
+    everywhere(tpu_ops.cross_replica_sum, cross_replica_sum)
+    everywhere(tpu_ops.all_to_all, all_to_all)
+
+
+def _refuse_groups(assignment):
+    if assignment is not None and len(assignment) > 1:
+        raise NotImplementedError(
+            "TPU stub: sums within groups of cores (group_assignment) are not emulated; a real TPU "
+            "does them."
+        )

@@ -1,0 +1,165 @@
+"""One job's place on the engine: its network, and how a replica is put into it."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+import msgspec
+from docker.api.client import APIClient
+
+from emulator import catalog
+from emulator.cluster import PORT, WORK_TARGET, Exit, Ref, Replica, SiteSpec
+from emulator.errors import OperatorError
+from emulator.hosts import google_hosts
+from emulator.runners import Abilities
+from emulator.runners.docker import description, ends, files
+from emulator.runners.docker.engine import Engine, Refusal
+from emulator.runners.docker.networks import Found
+from emulator.runners.docker.relay import Relay
+from emulator.runners.variables import with_variables
+from emulator.shipped import SHIMS
+
+_OWN_FOLDERS: Final = ("/root", WORK_TARGET)
+_LISTENING: Final = SHIMS / "listening.py"
+
+
+class Ground(Protocol):
+    """The runner, as a site sees it."""
+
+    engine: Engine
+    relay: Relay
+    instance: str
+    bundle: Path
+    device_requests: bool
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def abilities(self) -> Abilities: ...
+    def container(self, ref: Ref) -> str: ...
+    def starting(self, ref: Ref) -> AbstractAsyncContextManager[None]: ...
+    async def could_not_start(self, ref: Ref, end: Exit) -> None: ...
+
+
+class DockerSite:
+    """A site whose network exists."""
+
+    def __init__(self, runner: Ground, spec: SiteSpec, network: Found) -> None:
+        self._runner = runner
+        self._spec = spec
+        self._network = network
+        subnet = network.subnet
+        self._hosts = {host: subnet.of_host(n) for n, host in enumerate(spec.hosts)}
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """See ``Site.addresses``: the engine's name server knows the host names."""
+        return {host: f"{host}:{PORT}" for host in self._spec.hosts}
+
+    async def start(self, replica: Replica) -> Ref:
+        """See ``Site.start``."""
+        ref = Ref(self._runner.name, self._spec.site_id, replica.name, replica.task)
+        if not replica.image:
+            raise OperatorError(
+                f"The process {replica.name} names no container image, and the Docker runner has "
+                "nothing else to run. Serve with --runner process."
+            )
+        if replica.hostname and self._hosts and replica.hostname not in self._hosts:
+            raise OperatorError(f"{replica.hostname} is not a host of this site.")
+        files.refuse_writable(replica.binds)
+        replica = msgspec.structs.replace(replica, isolation="container")
+        async with self._runner.starting(ref):
+            try:
+                await self._start(replica, ref)
+            except Refusal as refusal:
+                if refusal.is_conflict:
+                    raise OperatorError(
+                        f"The process {replica.name} of {ref.site_id} was started already."
+                    ) from refusal
+                message = ends.explained(refusal.text)
+                await self._runner.could_not_start(ref, Exit("failed_to_start", message=message))
+        return ref
+
+    async def _start(self, replica: Replica, ref: Ref) -> None:
+        image = await self._runner.engine.call(lambda client: client.inspect_image(replica.image))
+        config = image["Config"] or {}
+        work_dir = str(config.get("WorkingDir") or "")
+        gateway = self._network.subnet.relay if replica.network is not None else ""
+        joining = asyncio.create_task(self._join(replica))
+        try:
+            around = description.Surroundings(
+                instance=self._runner.instance,
+                site_id=ref.site_id,
+                container=self._runner.container(ref),
+                network=self._network.name if gateway or self._is_reached(replica) else "",
+                gateway=gateway,
+                cpus=self._runner.abilities.cpus,
+                work_dir=work_dir if work_dir not in {"", "/"} else WORK_TARGET,
+                names=google_hosts(catalog.load().regions),
+                hosts=self._hosts,
+                device_requests=self._runner.device_requests,
+            )
+            described = description.container(
+                with_variables(replica, self._runner.bundle, self._spec.hosts), around
+            )
+            archive = await asyncio.to_thread(self._archive, replica, around.work_dir)
+            data = archive.finished()
+            try:
+                await self._runner.engine.call(
+                    lambda client: _create(client, around.container, described, data)
+                )
+            finally:
+                archive.close()
+            await joining
+            await self._runner.engine.call(lambda client: client.start(around.container))
+        finally:
+            joining.cancel()
+            await asyncio.gather(joining, return_exceptions=True)
+
+    async def _join(self, replica: Replica) -> None:
+        if replica.network is not None:
+            await self._runner.relay.join(self._network, replica.network)
+        if replica.listen:
+            await self._runner.relay.visit(self._network)
+
+    def _is_reached(self, replica: Replica) -> bool:
+        return bool(replica.listen or replica.hostname in self._spec.hosts)
+
+    def _archive(self, replica: Replica, work_dir: str) -> files.Archive:
+        archive = files.Archive()
+        for folder in dict.fromkeys((*_OWN_FOLDERS, work_dir)):
+            archive.folder(folder, 0o700 if folder == "/root" else 0o755)
+        for bind in replica.binds:
+            if not files.volume_of(bind):
+                archive.copy(Path(bind.source), bind.target)
+            elif bind.writable:
+                archive.folder(bind.target)
+        if replica.work_dir:
+            archive.copy(Path(replica.work_dir), work_dir)
+        if replica.listen:
+            archive.copy(_LISTENING, description.LISTENER)
+        if (bundle := self._bundle(replica)) is not None:
+            archive.authorities(bundle.read_bytes())
+        return archive
+
+    def _bundle(self, replica: Replica) -> Path | None:
+        """Our authority alone where nobody else can be reached: TensorFlow reads it all often."""
+        network = replica.network
+        if network is None:
+            return None
+        alone = network.scope == "google" and not network.allow_hosts
+        own, whole = self._runner.bundle.with_name("ca.pem"), self._runner.bundle
+        return next((path for path in ([own] if alone else []) + [whole] if path.exists()), None)
+
+
+def _create(
+    client: APIClient, name: str, described: dict[str, Any], data: bytes | IO[bytes]
+) -> None:
+    made = client.create_container_from_config(described, name)["Id"]
+    try:
+        client.put_archive(made, "/", data)
+    except BaseException:
+        client.remove_container(made, force=True, v=True)
+        raise

@@ -1,0 +1,14 @@
+"""The command line of the trainer: reads the arguments and starts the training."""
+
+import argparse
+
+from trainer import model
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--job-dir", required=True)
+    parser.add_argument("--train-steps", type=int, default=300)
+    parser.add_argument(
+        "--separate-evaluator", action="store_true", help="the job has an evaluator replica"
+    )
+    model.train_and_evaluate(parser.parse_args())
