@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import check_model, gcs, intercept, job, predict, startup, tiers
+from benchmarks import check_model, gcs, intercept, job, predict, pytest_plugin, startup, tiers
 from benchmarks.measuring import Figure, Options
 from emulator.errors import OperatorError
 
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "gcs": gcs,
     "predict": predict,
     "intercept": intercept,
+    "pytest": pytest_plugin,
     "check-model": check_model,
 }
 WIDTH = 110  # a table that is cut says nothing

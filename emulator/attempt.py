@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
@@ -132,7 +133,7 @@ class Attempt:
             if isinstance(event, BaseException):
                 raise event
         events = [event for event in found if not isinstance(event, BaseException)]
-        return sorted(events, key=lambda it: it.exit.ended if isinstance(it, Ended) else 1e99)
+        return sorted(events, key=_when)
 
     def _renew(self, action: Restart) -> None:
         """Another life under the same host name: in the same site, by another name."""
@@ -210,12 +211,11 @@ class Attempt:
 
     async def _site(self) -> Site:
         """The place of the attempt; looked for again, or made, after something was lost."""
+        hosts = self._fitting.plan.hosts
         async with self._opening:
             if self._opened is None:
                 site = next(iter(self._refs.values())).site_id
-                spec = SiteSpec(
-                    site, hosts=self._fitting.plan.hosts, isolation=self._grounds.isolation
-                )
+                spec = SiteSpec(site, hosts=hosts, isolation=self._grounds.level(hosts))
                 self._opened = await self._grounds.runner.open(spec)
             return self._opened
 
@@ -249,10 +249,12 @@ class Attempt:
         idle_s = self._grounds.terms.idle_s
         for task in tasks:
             self._heard(task.label)
-        while isinstance(self._grounds.runner, Metered):
+        busy = list(tasks)
+        while busy and isinstance(self._grounds.runner, Metered):
             await asyncio.sleep(idle_s / _LOOKS)
-            if found := await self._quiet(tasks, idle_s):
-                self._events.put_nowait(Idle(tuple(found)))
+            if idle := await self._quiet(busy, idle_s):
+                busy = [task for task in busy if task not in idle]
+                self._events.put_nowait(Idle(tuple(idle)))
 
     async def _quiet(self, tasks: Sequence[Task], window_s: float) -> list[Task]:
         """Which of these have printed nothing, and worked nothing, for this long."""
@@ -272,9 +274,10 @@ class Attempt:
                 self._warn(text)
         spec = self._fitting.job.training_input or TrainingInput()
         report = self._ledger.reporter(self._name)
+        level = self._grounds.level(self._fitting.plan.hosts)
         for member in self._fitting.plan.members:
             label = member.task.label
-            report(f"Isolation of this replica: {self._grounds.isolation}.", task=label)
+            report(f"Isolation of this replica: {level}.", task=label)
             if member.image:
                 report(f"Running the container image {member.image}.", task=label)
             else:
@@ -297,6 +300,11 @@ class Attempt:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._events.put_nowait(error)
             self._all_up.set()
+
+
+def _when(event: Event) -> float:
+    """When it came about; what has no time is said last."""
+    return (event.exit.ended or math.inf) if isinstance(event, Ended) else math.inf
 
 
 async def attend(

@@ -53,10 +53,11 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A runner and what goes with it."""
+    """A runner and what goes with it; ``of_clusters`` as in ``Grounds``."""
 
     runner: OwnRunner
     isolation: Isolation
+    of_clusters: Callable[[], Isolation]
     runtimes: RuntimeSource
     installer: Installer
 
@@ -99,7 +100,13 @@ def _process(
         index=index,
         allow_hosts=wanted.allow_hosts,
     )
-    return Place(runner, level, runtimes, installer)
+
+    def of_clusters() -> Isolation:
+        # Who requires a level has its clusters refused by the kernel's own words.
+        wants_best = wanted.isolation == "auto"
+        return isolation.choose("auto", cluster=True) if wants_best else level
+
+    return Place(runner, level, of_clusters, runtimes, installer)
 
 
 def _connect(address: str) -> "Engine":
@@ -138,7 +145,7 @@ async def _docker(
         index=index,
         allow_hosts=wanted.allow_hosts,
     )
-    return Place(runner, "container", images, installer)
+    return Place(runner, "container", lambda: "container", images, installer)
 
 
 class Seen(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """Where jobs run and by which rules: the runner, its isolation, and what was chosen for it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,8 @@ class Grounds(msgspec.Struct, frozen=True):
     """Where jobs run: the runner, its isolation level, and the folder of its sites.
 
     ``allow_hosts`` are the hosts outside ("name:port") that replicas may reach.
+    ``of_clusters`` answers the isolation level of replicas that are to reach each other, which
+    need more of a kernel than single ones: asked when there is such a job, the same if None.
     """
 
     runner: Runner
@@ -44,3 +47,8 @@ class Grounds(msgspec.Struct, frozen=True):
     catalog: Catalog
     terms: Terms = Terms()
     allow_hosts: tuple[str, ...] = ()
+    of_clusters: Callable[[], Isolation] | None = None
+
+    def level(self, hosts: tuple[str, ...]) -> Isolation:
+        """The isolation level of a job with these hosts; a single replica has none."""
+        return self.of_clusters() if hosts and self.of_clusters else self.isolation

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -19,7 +20,7 @@ from emulator.resources import Job, TrainingInput
 from emulator.runtimes import Runtime
 from emulator.shipped import CAPTURE
 from emulator.staging import InstallationFailed, Installer, Package
-from emulator.training import Prepared
+from emulator.training import PRELOADED, Prepared
 
 _TRACE: Final = "Traceback (most recent call last):\n  [...]\nsubprocess.CalledProcessError: "
 
@@ -33,7 +34,10 @@ class RuntimeSource(Protocol):
 
 
 class Preparation:
-    """Called with a project, a job and its log; answers what a replica of it runs with."""
+    """Called with a project, a job and its log; answers what a replica of it runs with.
+
+    ``level`` answers the isolation level that a job's replicas will have.
+    """
 
     def __init__(
         self,
@@ -41,14 +45,14 @@ class Preparation:
         runtimes: RuntimeSource,
         installer: Installer,
         *,
-        isolation: Isolation,
+        level: Callable[[TrainingInput], Isolation],
         bundle: Path,
         downloads: Path,
     ) -> None:
         self._objects = objects
         self._runtimes = runtimes
         self._installer = installer
-        self._isolation: Isolation = isolation
+        self._level = level
         self._bundle = bundle
         self._downloads = downloads
 
@@ -75,7 +79,7 @@ class Preparation:
         runtime = await self._runtimes.ensure(spec.runtime_version, spec.python_version, progress)
         if runtime.warning:
             report(runtime.warning, "WARNING", SERVICE)
-        if self._isolation == "none":
+        if self._level(spec) == "none":
             runtime = await patched_for_bundle(runtime, self._bundle)
         return runtime
 
@@ -89,7 +93,7 @@ class Preparation:
             staged = await self._installer.install(packages, runtime, report)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        seen = staged.seen(self._isolation)
+        seen = staged.seen(self._level(spec))
         return Prepared(
             python=runtime.python,
             image=runtime.image,
@@ -99,6 +103,7 @@ class Preparation:
             programs=(*seen.programs, f"{runtime.env_dir}/bin"),
             variables=runtime.variables,
             distributions=staged.distributions(),
+            imports=PRELOADED if await asyncio.to_thread(staged.imports, PRELOADED[0]) else (),
         )
 
     async def _fetch(self, uri: str, folder: Path, report: Report) -> Package:

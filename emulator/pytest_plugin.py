@@ -26,6 +26,7 @@ MARKERS: Final = {
     "runner": "cmle_runner",
 }
 RUNNER: Final = "process"
+GRACE_S: Final = "5"  # what a killed emulator leaves: its run ends with it
 MEETING: Final = pytest.StashKey[Meeting]()
 PROJECT: Final = pytest.StashKey[str]()
 BEGAN: Final = pytest.StashKey[float]()  # of a test, in seconds since the epoch
@@ -199,7 +200,7 @@ def cmle_engine(pytestconfig: pytest.Config, cmle_runner: str) -> "Engine":
 
     if PROJECT not in pytestconfig.stash:
         pytestconfig.stash[PROJECT] = f"cmle-tests-{secrets.token_hex(4)}"
-    options = [*pytestconfig.getini("cmle_serve"), "--runner", cmle_runner]
+    options = ["--grace", GRACE_S, *pytestconfig.getini("cmle_serve"), "--runner", cmle_runner]
     meeting, project = _meeting(pytestconfig), pytestconfig.stash[PROJECT]
     return join(meeting, cmle_runner, project=project, options=options)
 

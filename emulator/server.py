@@ -33,6 +33,7 @@ from emulator.objects import Objects
 from emulator.online import Online
 from emulator.operations import Operations
 from emulator.package_index import PackageIndex
+from emulator.plan import plan
 from emulator.policies import Policies
 from emulator.prediction import Predictions
 from emulator.preparation import Preparation
@@ -205,9 +206,9 @@ class _Parts(msgspec.Struct, frozen=True):
         await self.predictions.close()
         if self.keeps_jobs and (running := self.jobs.sites()):
             await self.runner.sweep(running)
-            await self.runner.let_go()
         else:
             await self.runner.stop_all()
+        await self.runner.let_go()
         await self.objects.aclose()
         self.logs.close()
         self.store.close()
@@ -232,17 +233,23 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts
     projects = Projects(settings.project, _rfc3339(clock()))
     objects = Objects(data.instance)
     runner, isolation = place.runner, place.isolation
+    offered = catalog.load(settings.catalog)
+    grounds = Grounds(
+        runner,
+        isolation,
+        data.sites,
+        offered,
+        _terms(settings),
+        settings.allow_hosts,
+        place.of_clusters,
+    )
     preparation = Preparation(
         objects,
         place.runtimes,
         place.installer,
-        isolation=isolation,
+        level=lambda spec: grounds.level(plan("", spec, offered).hosts),
         bundle=data.authority / "bundle.pem",
         downloads=data.root / "downloads",
-    )
-    offered = catalog.load(settings.catalog)
-    grounds = Grounds(
-        runner, isolation, data.sites, offered, _terms(settings), settings.allow_hosts
     )
     jobs = Jobs(
         Ledger(store, logs, projects, clock),

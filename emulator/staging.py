@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -27,6 +28,7 @@ from emulator.shipped import SHIMS
 
 RECIPE: Final = 1  # part of every key: a change in how packages are installed
 _TRIES: Final = 2
+_MOST_SOURCES: Final = 1000  # a trainer has a few; its dependencies may have many
 _SEEN: Final = ("bin", "lib")
 
 
@@ -91,6 +93,18 @@ class Staged(msgspec.Struct, frozen=True):
         found = Path(self.root, self.runtime.library).glob("*.dist-info")
         names = {path.name.partition("-")[0] for path in found}
         return tuple(sorted(re.sub(r"[-_.]+", "-", name).lower() for name in names))
+
+    def imports(self, module: str) -> bool:
+        """Whether a source file of what was installed here names the module in an import."""
+        if not self.root:
+            return False
+        wanted = re.compile(rf"^\s*(?:import|from)\s+{re.escape(module)}\b", re.MULTILINE)
+        files = Path(self.root, self.runtime.library).rglob("*.py")
+        return any(
+            wanted.search(file.read_text(errors="replace"))
+            for file in itertools.islice(files, _MOST_SOURCES)
+            if file.is_file()
+        )
 
 
 class Shelf(Protocol):

@@ -16,7 +16,7 @@ from emulator.schema import names
 from emulator.tf_config import MKL, Task, user_args, variables
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PRELOADED: Final = ("tensorflow",)
+PRELOADED: Final = ("tensorflow",)
 _MANY: Final = 2  # replicas, up to which each imports for itself
 _REFERENCE: Final = re.compile(r"\$(\$|\(([A-Za-z_][A-Za-z0-9_]*)\))")
 
@@ -32,7 +32,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
     ``binds`` are the read-only folders that a replica needs to see for them, ``image`` the
     container image that has the interpreter, where the runner runs images. ``distributions``
-    are what was installed for the job, by normalized name. A job whose replicas all run in
+    are what was installed for the job, by normalized name, and ``imports`` the modules among
+    PRELOADED that its sources name. A job whose replicas all run in
     the user's own images has none of it.
     """
 
@@ -44,6 +45,7 @@ class Prepared(msgspec.Struct, frozen=True):
     programs: tuple[str, ...] = ()
     variables: dict[str, str] = {}
     distributions: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -86,12 +88,15 @@ def service_account(project_number: int) -> str:
 
 
 def preload(plan: Plan, prepared: Prepared) -> tuple[str, ...]:
-    """What the replicas of a large job may find imported: TensorFlow, if it is the runtime's."""
+    """What the replicas of a large job may find imported.
+
+    TensorFlow, if they import it and it is the runtime's: otherwise they would wait for nothing.
+    """
     managed = [member for member in plan.members if not member.image]
     overridden = any(
         name in _BENEATH or name.startswith(_FAMILIES) for name in prepared.distributions
     )
-    return _PRELOADED if len(managed) > _MANY and not overridden else ()
+    return prepared.imports if len(managed) > _MANY and not overridden else ()
 
 
 def as_snake_case(message: msgspec.Struct) -> dict[str, Any]:

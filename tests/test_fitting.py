@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from emulator import catalog
@@ -50,6 +51,15 @@ def test_a_member_is_described_with_its_share() -> None:
         "worker": 4,
         "ps": 3,
     }
+
+
+def test_a_cluster_may_have_a_lower_level_than_a_single_replica() -> None:
+    """Where the kernel gives namespaces, and no networks between them."""
+    for tier, level in (("BASIC", "namespaces"), ("STANDARD_1", "none")):
+        found = fitting(tier, Terms())
+        grounds = msgspec.structs.replace(found.grounds, of_clusters=lambda: "none")
+        found = msgspec.structs.replace(found, grounds=grounds)
+        assert found.replica(Task(), "m", addresses(found)).isolation == level
 
 
 def test_gpus_of_the_machine_are_given_out() -> None:

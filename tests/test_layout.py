@@ -20,6 +20,8 @@ LONGEST = 400
 VAGUE = {"utils", "util", "helpers", "common", "manager", "base", "misc", "core"}
 TEST_ROOMS = {"scenarios", "conformance", "docker"}  # of the whole, not of one module
 OF_THE_HOUSE = {
+    "clusters",
+    "escape",
     "docs",
     "recipes",
     "layout",

@@ -85,13 +85,10 @@ def test_leaving_waits_for_a_warden(meeting: Meeting) -> None:
 
 def test_kept_room_stays(meeting: Meeting) -> None:
     meeting.hold()
-    used = []
-    for name in ("a", "b"):
-        with meeting.alone(name) as room:
-            room.data.mkdir()
-            used.append(room)
-    room = used[-1]
-    room.keep()
+    with meeting.alone("a") as other, meeting.alone("b") as room:
+        other.data.mkdir()
+        room.data.mkdir()
+        room.keep()
     assert meeting.leave()
     assert [it.folder.name for it in meeting.rooms()] == ["b"]
     assert room.data.is_dir()

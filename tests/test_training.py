@@ -172,10 +172,16 @@ def test_large_jobs_with_the_runtime_s_tensorflow_find_it_imported(
     replicas: int, installed: tuple[str, ...], *, preloaded: bool
 ) -> None:
     members = tuple(Member(Task("worker", index), "h") for index in range(replicas))
-    found = preload(Plan(members), Prepared(distributions=installed))
+    prepared = Prepared(distributions=installed, imports=("tensorflow",))
+    found = preload(Plan(members), prepared)
     assert found == (("tensorflow",) if preloaded else ())
+
+
+def test_what_no_source_imports_is_not_waited_for() -> None:
+    members = tuple(Member(Task("worker", index), "h") for index in range(5))
+    assert preload(Plan(members), Prepared(distributions=("trainer",))) == ()
 
 
 def test_images_of_one_s_own_are_not_preloaded() -> None:
     members = tuple(Member(Task("worker", index), "h", image="x") for index in range(5))
-    assert preload(Plan(members), Prepared()) == ()
+    assert preload(Plan(members), Prepared(imports=("tensorflow",))) == ()

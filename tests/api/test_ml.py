@@ -104,9 +104,12 @@ def test_refuses_an_unknown_field(ask: Ask) -> None:
     assert found["details"][0]["fieldViolations"] == [violation]
 
 
-@pytest.mark.parametrize("change", [{"scaleTier": "STANDARD_1"}, {"runtimeVersion": "2.1"}])
+TUNED = {"goal": "MAXIMIZE", "params": [{"parameterName": "x", "type": "INTEGER"}]}
+
+
+@pytest.mark.parametrize("change", [{"hyperparameters": TUNED}, {"runtimeVersion": "2.1"}])
 def test_says_what_the_emulator_cannot_do(
-    ask: Ask, job: dict[str, Any], change: dict[str, str]
+    ask: Ask, job: dict[str, Any], change: dict[str, Any]
 ) -> None:
     asked = {**job, "trainingInput": {**job["trainingInput"], **change}}
     found = error(ask("POST", JOBS, json=asked), 400)

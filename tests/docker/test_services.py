@@ -24,6 +24,7 @@ COMPOSE = ROOT / "docker" / "compose.yaml"
 SERVICES = ("fake-gcs-server", "gateway", "emulator")
 PROJECT = "composed"
 BUCKET = f"{PROJECT}-restarts"
+SLEEPS = folder("trainer_fixtures") / "sleeps" / "trainer"
 DEADLINE_S = 300.0
 VERSION_1, VERSION_2 = "docker-compose", "compose-v2.sh"
 pytestmark = [pytest.mark.docker, pytest.mark.tensorflow, pytest.mark.timeout(1800)]
@@ -162,7 +163,7 @@ def test_a_restart_loses_nothing(composed: Composed, service: str) -> None:
         client.storage.upload(f"gs://{BUCKET}/{service}", b"kept " * 100_000)
         if "kept" not in {model["name"].rpartition("/")[2] for model in client.models()}:
             client.create_model("kept", regions=["us-central1"])
-        submit(client, sleeper(job_id), Code(package_path=folder("trainer_fixtures") / "sleeps"))
+        submit(client, sleeper(job_id), Code(package_path=SLEEPS))
         composed.until(lambda: ticks(client, job_id) > 0, "the job does not run")
         containers = of_instance(composed, "container")
 

@@ -18,7 +18,7 @@ from emulator.server import default_cache_dir
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(900)]
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 SMALL = """
 import os
 import pytest

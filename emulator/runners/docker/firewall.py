@@ -67,7 +67,12 @@ class Firewall:
             "Entrypoint": ["sh", "-c", f"command -v iptables >/dev/null || exit 127\n{script}"],
             "User": "0:0",
             "Labels": labels(self._instance, role="firewall"),
-            "HostConfig": {"NetworkMode": "host", "Privileged": True, "Init": True},
+            "HostConfig": {
+                "NetworkMode": "host",
+                "CapDrop": ["ALL"],
+                "CapAdd": ["NET_ADMIN", "NET_RAW"],
+                "Init": True,
+            },
         }
         made = client.create_container_from_config(described)["Id"]
         try:

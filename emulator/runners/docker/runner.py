@@ -179,7 +179,10 @@ class DockerRunner:
         return stray
 
     async def stop_all(self, grace_s: float = 10.0) -> None:
-        """End every place of this emulator and its relay; lines and ends stay readable."""
+        """End every place of this emulator, its relay and the volumes of packages.
+
+        Lines and ends stay readable; packages are installed anew when a job asks for them.
+        """
         try:
             containers = await self._containers()
             names = [name for site, name in containers if site]
@@ -188,8 +191,13 @@ class DockerRunner:
             sites |= {network.site_id for network in await self._networks()}
             await asyncio.gather(*(self.close(site) for site in sites if site))
             await self.relay.close()
+            await self.engine.call(self._remove_volumes)
         except OperatorError as error:
             log.warning("Not everything could be removed from the engine: %s", error)
+
+    def _remove_volumes(self, client: APIClient) -> None:
+        for volume in client.volumes(filters={"label": self._label})["Volumes"] or []:
+            client.remove_volume(volume["Name"])
 
     async def let_go(self) -> None:
         """End the use of the engine, not what runs; nothing can be asked any more."""
