@@ -46,12 +46,6 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     help="How many GPUs containers may use, if they are not to be counted.",
 )
 @click.option(
-    "--base-image",
-    default="",
-    envvar="CMLE_BASE_IMAGE",
-    help="What runtime images are built from, if not the usual one.",
-)
-@click.option(
     "--isolation",
     type=click.Choice(["auto", "require", "namespaces", "none"]),
     default="auto",

@@ -159,7 +159,7 @@ class DockerBench(Bench):
         return Replica(
             name=name,
             task=f"{name}-task",
-            argv=fields.pop("argv", ("python3", "-u", "-c", code)),
+            argv=fields.pop("argv", ("/usr/local/bin/python3", "-u", "-c", code)),
             binds=(Bind(str(shipped.CAPTURE), str(shipped.CAPTURE)), *fields.pop("binds", ())),
             isolation="container",
             image=fields.pop("image", PROBE),

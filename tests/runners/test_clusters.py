@@ -1,4 +1,7 @@
-"""The contract of a site with hosts: its replicas reach each other, and nobody else does."""
+"""The contract of a site with hosts: its replicas reach each other, and nobody else does.
+
+``anywhere`` is every runner, ``bench`` and ``sandboxed`` are processes.
+"""
 
 import asyncio
 import contextlib
@@ -71,17 +74,17 @@ def texts(lines: Iterable[Line]) -> list[str]:
     return [line.text for line in lines]
 
 
-def test_replicas_reach_each_other(bench: "Bench") -> None:
+def test_replicas_reach_each_other(anywhere: "Bench") -> None:
     async def work() -> list[str]:
-        site = await bench.runner.open(spec(bench))
+        site = await anywhere.runner.open(spec(anywhere))
         assert tuple(site.addresses) == HOSTS
-        refs = [await start(bench, site, host, STAY) for host in HOSTS]
+        refs = [await start(anywhere, site, host, STAY) for host in HOSTS]
         for ref in refs:
-            await bench.until_line(ref, "visited 3")
-        await bench.runner.close("site")
-        return [(await bench.runner.wait(ref)).reason for ref in refs]
+            await anywhere.until_line(ref, "visited 3")
+        await anywhere.runner.close("site")
+        return [(await anywhere.runner.wait(ref)).reason for ref in refs]
 
-    assert bench.run(work()) == ["stopped"] * 3
+    assert anywhere.run(work()) == ["stopped"] * 3
 
 
 def test_addresses_are_the_services(sandboxed: "Bench") -> None:
@@ -104,11 +107,11 @@ def test_addresses_are_found_again(bench: "Bench") -> None:
     bench.run(work())
 
 
-def test_a_site_without_hosts_has_no_addresses(bench: "Bench") -> None:
-    assert bench.run(bench.runner.open(spec(bench, hosts=()))).addresses == {}
+def test_a_site_without_hosts_has_no_addresses(anywhere: "Bench") -> None:
+    assert anywhere.run(anywhere.runner.open(spec(anywhere, hosts=()))).addresses == {}
 
 
-def test_a_restarted_replica_keeps_its_place(bench: "Bench") -> None:
+def test_a_restarted_replica_keeps_its_place(anywhere: "Bench") -> None:
     """Its peers, which never stopped, find the new one under the same address.
 
     In namespaces nothing in its network is left of the first, not even connections that
@@ -119,20 +122,20 @@ import json, os, socket
 name, _, port = json.loads(os.environ["ADDRESSES"])[os.environ["ME"]].rpartition(":")
 print(socket.gethostname(), socket.gethostbyname(name), port, flush=True)
 """
-    env = {"REUSE": "0" if bench.isolation == "namespaces" else "1"}
+    env = {"REUSE": "0" if anywhere.isolation == "namespaces" else "1"}
 
     async def work() -> list[list[str]]:
-        site = await bench.runner.open(spec(bench))
+        site = await anywhere.runner.open(spec(anywhere))
         for host in HOSTS[1:]:
-            await start(bench, site, host, STAY)
+            await start(anywhere, site, host, STAY)
         found = []
         for name in ("first", "second", "third"):
-            ref = await start(bench, site, HOSTS[0], where + VISIT, name=name, env=env)
-            found.append(texts(await bench.lines(ref)))
-            assert (await bench.runner.wait(ref)).succeeded
+            ref = await start(anywhere, site, HOSTS[0], where + VISIT, name=name, env=env)
+            found.append(texts(await anywhere.lines(ref)))
+            assert (await anywhere.runner.wait(ref)).succeeded
         return found
 
-    first, *others = bench.run(work())
+    first, *others = anywhere.run(work())
     assert others == [first, first]
     assert first[-1] == "visited 3"
 
@@ -230,26 +233,26 @@ def test_another_site_is_out_of_reach(sandboxed: "Bench") -> None:
     assert sandboxed.run(work()) == ["True"] * 4 + ["up"]
 
 
-def test_a_host_of_another_site_is_refused(bench: "Bench") -> None:
+def test_a_host_of_another_site_is_refused(anywhere: "Bench") -> None:
     async def work() -> None:
-        site = await bench.runner.open(spec(bench))
+        site = await anywhere.runner.open(spec(anywhere))
         with pytest.raises(OperatorError, match="elsewhere is not a host of this site"):
-            await site.start(bench.replica("", hostname="elsewhere"))
+            await site.start(anywhere.replica("", hostname="elsewhere"))
 
-    bench.run(work())
+    anywhere.run(work())
 
 
-def test_no_proxy_stands_between_peers(bench: "Bench") -> None:
+def test_no_proxy_stands_between_peers(anywhere: "Bench") -> None:
     network = Network(Identity(Kind.JOB, "p", "job1"), allow_hosts=("example.com:443",))
     code = "import os\nprint(os.environ['https_proxy'] != '', os.environ['no_proxy'])"
 
     async def work() -> list[Line]:
-        site = await bench.runner.open(spec(bench))
-        ref = await start(bench, site, HOSTS[0], code, network=network)
-        return await bench.lines(ref)
+        site = await anywhere.runner.open(spec(anywhere))
+        ref = await start(anywhere, site, HOSTS[0], code, network=network)
+        return await anywhere.lines(ref)
 
     expected = ",".join(["localhost", "127.0.0.1", *HOSTS])
-    assert texts(bench.run(work())) == [f"True {expected}"]
+    assert texts(anywhere.run(work())) == [f"True {expected}"]
 
 
 @pytest.mark.parametrize("bench", ["none"], indirect=True)

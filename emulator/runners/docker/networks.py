@@ -60,9 +60,15 @@ def bridge_prefix(instance: str) -> str:
     return f"cm{instance[:6]}"
 
 
-async def create(engine: Engine, name: str, instance: str, hosts: int = 0, **extra: str) -> Found:
-    """Make a network for so many hosts; ``extra`` are labels."""
+async def find_or_create(
+    engine: Engine, name: str, instance: str, hosts: int = 0, **extra: str
+) -> Found:
+    """The instance's network of this name, made for so many hosts; ``extra`` are labels."""
     networks = await engine.call(lambda client: client.networks())
+    wanted = labels(instance, **extra).items()
+    for network in networks:
+        if network["Name"] == name and wanted <= (network.get("Labels") or {}).items():
+            return found(network)
     taken = [*_subnets(networks), *_routes(Path("/proc/net/route"))]
     prefix = min(LEAST_PREFIX, 31 - (hosts + _RESERVED).bit_length())
     for subnet in islice(free(prefix, taken), _TRIES):

@@ -130,8 +130,9 @@ class Relay:
     async def _open(self) -> None:
         state = self._state()
         image = await self._image(True)  # noqa: FBT003 one question
-        found = await self._engine.call(self._outers)
-        outer = found[0] if found else await self._make_outer()
+        outer = await networks.find_or_create(
+            self._engine, f"cmle-{self._instance}-outer", self._instance, role=OUTER
+        )
         address = await self._gateway_address(outer)
         door = Door(self._instance, state.secret)
         port = door.open(address, state.port)
@@ -165,10 +166,6 @@ class Relay:
 
     def _filter(self, role: str) -> dict[str, list[str]]:
         return {"label": [f"{k}={v}" for k, v in labels(self._instance, role=role).items()]}
-
-    async def _make_outer(self) -> networks.Found:
-        name = f"cmle-{self._instance}-outer"
-        return await networks.create(self._engine, name, self._instance, role=OUTER)
 
     async def _gateway_address(self, outer: networks.Found) -> str:
         self._is_here = networks.is_here(outer.subnet)

@@ -75,10 +75,8 @@ class DockerRunner:
     async def open(self, spec: SiteSpec) -> DockerSite:
         """See ``Runner.open``."""
         await self.ready()
-        for network in await self._networks(spec.site_id):
-            return DockerSite(self, spec, network)
         name = f"cmle-{self.instance}-{spec.site_id}"
-        found = await networks.create(
+        found = await networks.find_or_create(
             self.engine, name, self.instance, len(spec.hosts), site=spec.site_id
         )
         return DockerSite(self, spec, found)

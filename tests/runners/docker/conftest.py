@@ -29,12 +29,20 @@ exec runc "$@"
 
 
 class PrivateEngine:
-    """A dockerd with folders of its own; it knows a runtime "nvidia" that records."""
+    """A dockerd with folders and a bridge of its own; its runtime "nvidia" records.
+
+    Without a bridge (``--bridge=none``) it would remove docker0, which is another engine's.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address = f"unix://{folder}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
+        self._bridge = f"cmtest{folder.name[-6:]}"
+        subprocess.run(["ip", "link", "add", self._bridge, "type", "bridge"], check=True)
+        place = ["ip", "addr", "add", "192.168.187.1/30", "dev", self._bridge]
+        subprocess.run(place, check=True)
+        subprocess.run(["ip", "link", "set", self._bridge, "up"], check=True)
         recorder = folder / "recorder"
         recorder.write_text(RECORDER)
         recorder.chmod(0o755)
@@ -51,7 +59,7 @@ class PrivateEngine:
                     *("dockerd", "--config-file", self.folder / "daemon.json"),
                     *("--data-root", self.folder / "data", "--exec-root", self.folder / "exec"),
                     *("--pidfile", self.folder / "pid", "--host", self.address),
-                    *("--bridge=none", "--iptables=false", "--ip-masq=false"),
+                    *("--bridge", self._bridge, "--iptables=false", "--ip-masq=false"),
                 ],
                 stdout=log,
                 stderr=log,
@@ -78,11 +86,14 @@ class PrivateEngine:
         self._process.wait()
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
+        if self._process is not None:
+            self._end(self._process)
+        subprocess.run(["ip", "link", "del", self._bridge], check=True)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(DEADLINE_S)
+            process.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             self.kill()
         mounts = Path("/proc/mounts").read_text().splitlines()
@@ -95,11 +106,16 @@ class PrivateEngine:
         return found
 
 
+def default_bridge() -> bool:
+    return Path("/sys/class/net/docker0").exists()
+
+
 @pytest.fixture
 def private_engine(docker_engine: Engine) -> Iterator[PrivateEngine]:
     del docker_engine  # has the probe image
-    if os.geteuid() != 0 or not shutil.which("dockerd"):
-        pytest.skip("an engine of one's own needs root and dockerd")
+    if os.geteuid() != 0 or not (shutil.which("dockerd") and shutil.which("ip")):
+        pytest.skip("an engine of one's own needs root, dockerd and ip")
+    before = default_bridge()
     folder = Path(tempfile.mkdtemp(prefix="cmle-dockerd-"))
     engine = PrivateEngine(folder)
     try:
@@ -109,3 +125,4 @@ def private_engine(docker_engine: Engine) -> Iterator[PrivateEngine]:
     finally:
         engine.stop()
         shutil.rmtree(folder, ignore_errors=True)
+        assert default_bridge() == before, "the other engine's bridge is gone"

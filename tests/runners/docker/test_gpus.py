@@ -1,6 +1,8 @@
 """GPUs as the engine gives them, shown by a runtime that records what it is told."""
 
 import asyncio
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
     from tests.runners.docker.conftest import PrivateEngine
 
 PROBE = "cmle/probe:3.7"
+# The SDK leaves a socket open whose connect() failed, until it is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 async def image(_: bool) -> str:  # noqa: FBT001 the runner's question
