@@ -3,6 +3,7 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
+LABEL cmle.stage=build
 COPY . /source
 RUN set -eu; \
     cd /source; \

@@ -33,6 +33,7 @@ emulator() {
         tail -n 40 "$work/log" >&2
         fail "docker build failed; see above."
     }
+    docker image prune --force --filter label=cmle.stage=build >/dev/null
 }
 
 fake_gcs() {

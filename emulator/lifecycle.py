@@ -68,6 +68,8 @@ def shorten(traceback: str, limit: int = TRACEBACK_LIMIT) -> str:
 def _block(failure: Failure) -> str:
     replica, end = f"The replica {failure.task_type} {failure.index}", failure.exit
     if end.out_of_memory or end.signal == _SIGKILL:
+        if end.message and not end.out_of_memory:
+            return f"{replica} exited with a non-zero status of 9(SIGKILL). {end.message}"
         return f"{replica} ran out-of-memory and exited with a non-zero status of 9(SIGKILL)"
     if end.reason == "failed_to_start":
         return f"{replica} could not be started: {end.message}"

@@ -3,7 +3,8 @@
 A limit is no reservation. With the policy "scaled" a replica has the CPUs of its machine
 type, or this machine's if it has fewer; its memory is the type's if all replicas' together
 fit into nine tenths of this machine's, else the type's part of those, but 2 GiB (or the
-type's, if that is less) at the least: TensorFlow takes half a gigabyte to import.
+type's, if that is less) at the least: TensorFlow takes half a gigabyte to import. It may
+write as much as its boot disk would hold, but no more than half of what is free here.
 """
 
 from collections.abc import Iterable
@@ -31,6 +32,7 @@ class Limit(msgspec.Struct, frozen=True):
 
     cpus: float | None = None
     memory_bytes: int | None = None
+    disk_bytes: int | None = None
 
 
 class Fit(msgspec.Struct, frozen=True):
@@ -44,13 +46,20 @@ def fit(plan: Plan, abilities: Abilities, policy: Policy) -> Fit:
     """The limits of a job's replicas on a machine; abilities of 0 are not known."""
     if policy == "off":
         return Fit(tuple(Limit() for _ in plan.members))
-    asked = tuple(Limit(it.cpus or None, it.memory_bytes or None) for it in plan.members)
+    asked = tuple(
+        Limit(it.cpus or None, it.memory_bytes or None, it.disk_bytes or None)
+        for it in plan.members
+    )
     if policy == "exact":
         return Fit(asked)
     total = sum(member.memory_bytes for member in plan.members)
     usable = abilities.memory_bytes * SHARE or total
-    fitted = tuple(_fitted(it, abilities.cpus, usable / max(total, usable)) for it in asked)
-    return Fit(fitted, "" if fitted == asked else _warning(plan, abilities, fitted))
+    fitted = tuple(_fitted(it, abilities, usable / max(total, usable)) for it in asked)
+    same = all(
+        (it.cpus, it.memory_bytes) == (whole.cpus, whole.memory_bytes)
+        for it, whole in zip(fitted, asked, strict=True)
+    )
+    return Fit(fitted, "" if same else _warning(plan, abilities, fitted))
 
 
 def refusal(plan: Plan, abilities: Abilities, policy: Policy) -> str | None:
@@ -74,11 +83,15 @@ def threads(plan: Plan, abilities: Abilities) -> dict[str, str]:
     return dict(_FEW_THREADS) if len(plan.members) > abilities.cpus else {}
 
 
-def _fitted(asked: Limit, cpus: int, part: float) -> Limit:
-    memory = asked.memory_bytes
+def _fitted(asked: Limit, abilities: Abilities, part: float) -> Limit:
+    cpus, memory, disk = asked.cpus, asked.memory_bytes, asked.disk_bytes
+    if cpus and abilities.cpus:
+        cpus = min(cpus, float(abilities.cpus))
     if memory is not None:
         memory = max(min(memory, LEAST_BYTES), int(memory * part))
-    return Limit(min(asked.cpus, float(cpus)) if asked.cpus and cpus else asked.cpus, memory)
+    if disk and abilities.disk_bytes:
+        disk = min(disk, abilities.disk_bytes // 2)
+    return Limit(cpus, memory, disk)
 
 
 def _warning(plan: Plan, abilities: Abilities, limits: Iterable[Limit]) -> str:

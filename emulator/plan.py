@@ -13,6 +13,7 @@ from emulator.tf_config import LOCAL_ADDRESS, Task
 
 MASTER: Final = Task("master", 0)
 _GIB: Final = 1 << 30
+_BOOT_DISK_GB: Final = 100  # unless the job says another size
 
 
 class Accelerator(msgspec.Struct, frozen=True):
@@ -28,7 +29,8 @@ class Accelerator(msgspec.Struct, frozen=True):
 class Member(msgspec.Struct, frozen=True):
     """One replica. ``image`` is the user's own container, with its command and arguments.
 
-    ``cpus`` and ``memory_bytes`` are the machine type's; 0 where it has none.
+    ``cpus`` and ``memory_bytes`` are the machine type's, ``disk_bytes`` its boot disk's; 0 where
+    it has none.
     """
 
     task: Task
@@ -36,6 +38,7 @@ class Member(msgspec.Struct, frozen=True):
     machine_type: str = ""
     cpus: int = 0
     memory_bytes: int = 0
+    disk_bytes: int = 0
     gpu: Accelerator | None = None
     image: str = ""
     command: tuple[str, ...] = ()
@@ -120,6 +123,7 @@ def plan(name: str, spec: TrainingInput, catalog: Catalog, *, scale: float = 1.0
                 machine_type=group.machine_type,
                 cpus=machine.cpus,
                 memory_bytes=int(machine.memory_gb * _GIB),
+                disk_bytes=_disk_gb(group.config) * _GIB,
                 gpu=attached if attached and is_gpu(attached.type) else None,
                 image=group.config.image_uri or image,
                 command=group.config.container_command,
@@ -163,6 +167,11 @@ def _attached(
     if of_tier and group.role == "master" and is_gpu(of_tier[0]):
         return Accelerator(*of_tier)
     return None
+
+
+def _disk_gb(config: ReplicaConfig) -> int:
+    asked = config.disk_config.boot_disk_size_gb if config.disk_config else 0
+    return asked or _BOOT_DISK_GB
 
 
 def _tpu(spec: TrainingInput, catalog: Catalog) -> Accelerator | None:

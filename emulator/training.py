@@ -137,6 +137,7 @@ def training_replica(
             Identity(Kind.JOB, place.project_id, job.job_id, email), allow_hosts=place.allow_hosts
         ),
         memory_bytes=share.limit.memory_bytes,
+        disk_bytes=share.limit.disk_bytes,
         cpus=share.limit.cpus,
         gpus=equipment.gpus,
         hostname=member.host if member.host in place.hosts else "",

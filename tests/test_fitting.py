@@ -27,7 +27,7 @@ def fitting(tier: str, terms: Terms, abilities: Abilities = SMALL, **fields: Any
     return Fitting(
         Job(job_id="j", training_input=spec),
         plan("projects/p/jobs/j", spec, CATALOG, scale=terms.replica_scale),
-        Prepared(python="/env/bin/python"),
+        Prepared(python="/env/bin/python", imports=("tensorflow",)),
         Grounds(runner, "namespaces", Path("/sites"), CATALOG, terms),
         Projects("p", "").get("p"),
     )
@@ -44,6 +44,7 @@ def test_a_member_is_described_with_its_share() -> None:
     assert replica.hostname == found.plan.hosts[-1]
     assert (replica.cpus, replica.env["OMP_NUM_THREADS"]) == (2.0, "1")
     assert replica.memory_bytes == int(15 * 0.9 * 24 / 81 * (1 << 30))
+    assert replica.disk_bytes == 100 << 30
     assert replica.preload == ("tensorflow",)
     cluster = json.loads(replica.env["TF_CONFIG"])["cluster"]
     assert {role: len(hosts) for role, hosts in cluster.items()} == {

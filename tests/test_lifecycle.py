@@ -64,6 +64,14 @@ def test_a_failure_is_told_with_its_traceback_and_the_link() -> None:
     )
 
 
+def test_an_end_that_is_explained_is_not_taken_for_out_of_memory() -> None:
+    end = Exit("exited", signal=9, message="It wrote too much.")
+    text = error_message([Failure("ps", 1, end)], project_number="1", job_id="j")
+    assert text.startswith(
+        "The replica ps 1 exited with a non-zero status of 9(SIGKILL). It wrote too much.\n"
+    )
+
+
 def test_out_of_memory_has_its_own_words() -> None:
     text = error_message(
         [Failure("worker", 2, Exit("exited", signal=9))], project_number="1", job_id="j"

@@ -21,13 +21,13 @@ def job(tier: str) -> Plan:
 def test_a_machine_that_is_large_enough_gives_what_the_type_has() -> None:
     found = fit(job("PREMIUM_1"), LARGE, "scaled")
     assert found == fit(job("PREMIUM_1"), LARGE, "exact")
-    assert found.limits[0] == Limit(16.0, int(14.4 * GIB))
+    assert found.limits[0] == Limit(16.0, int(14.4 * GIB), 100 * GIB)
     assert found.warning == ""
 
 
 def test_a_smaller_machine_gives_a_part_and_says_so() -> None:
     found = fit(job("BASIC"), SMALL, "scaled")
-    assert found.limits == (Limit(2.0, 15 * GIB),)
+    assert found.limits == (Limit(2.0, 15 * GIB, 100 * GIB),)
     assert found.warning.startswith(
         "The machine types of this job are scaled down: this machine has 2 CPUs and 24 GiB. Each "
         "replica is limited to: master (n1-standard-4) 2 of 4 CPUs, 15 of 15 GiB. "
@@ -46,9 +46,19 @@ def test_many_replicas_share_the_memory_down_to_a_floor() -> None:
     assert {limit.memory_bytes for limit in premium.limits} == {LEAST_BYTES}
 
 
+def test_half_of_the_free_disk_is_the_most_that_one_may_write() -> None:
+    room = Abilities(cpus=256, memory_bytes=4096 * GIB, disk_bytes=30 * GIB)
+    found = fit(job("STANDARD_1"), room, "scaled")
+    assert {limit.disk_bytes for limit in found.limits} == {15 * GIB}
+    assert found.warning == ""
+    assert fit(job("BASIC"), room, "exact").limits[0].disk_bytes == 100 * GIB
+
+
 def test_off_is_no_limit_and_unknown_memory_is_no_reason() -> None:
     assert fit(job("BASIC"), SMALL, "off").limits == (Limit(),)
-    assert fit(job("BASIC"), Abilities(cpus=4), "scaled").limits == (Limit(4.0, 15 * GIB),)
+    assert fit(job("BASIC"), Abilities(cpus=4), "scaled").limits == (
+        Limit(4.0, 15 * GIB, 100 * GIB),
+    )
 
 
 def test_exactly_is_refused_where_the_machine_is_smaller() -> None:
@@ -89,6 +99,6 @@ def test_limits_never_exceed_the_type_nor_fall_below_the_floor(
 
 
 @pytest.mark.parametrize("policy", ["exact", "scaled"])
-def test_a_machine_of_no_size_has_no_limit(policy: str) -> None:
+def test_a_machine_of_no_size_limits_the_disk_alone(policy: str) -> None:
     nothing = plan("j", TrainingInput(scale_tier="CUSTOM", master_type="unknown"), CATALOG)
-    assert fit(nothing, SMALL, policy).limits == (Limit(),)  # type: ignore[arg-type]
+    assert fit(nothing, SMALL, policy).limits == (Limit(disk_bytes=100 * GIB),)  # type: ignore[arg-type]

@@ -15,13 +15,15 @@ from emulator.cluster import Exit, Line, Ref, Replica, SiteSpec
 class Abilities(msgspec.Struct, frozen=True):
     """What a runner can do on this machine: run container images, give real GPUs.
 
-    ``cpus`` and ``memory_bytes`` are the machine's own, for limits to be fitted to.
+    ``cpus`` and ``memory_bytes`` are the machine's own, for limits to be fitted to, and
+    ``disk_bytes`` what is free for working directories; 0 is not known.
     """
 
     images: bool = False
     gpus: int = 0
     cpus: int = 1
     memory_bytes: int = 0
+    disk_bytes: int = 0
 
 
 class Site(Protocol):

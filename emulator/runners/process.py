@@ -106,7 +106,8 @@ class ProcessRunner:
     @property
     def abilities(self) -> Abilities:
         pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return Abilities(cpus=os.cpu_count() or 1, memory_bytes=pages)
+        free = shutil.disk_usage(self._data_dir).free
+        return Abilities(cpus=os.cpu_count() or 1, memory_bytes=pages, disk_bytes=free)
 
     def folder(self, site_id: str) -> Path:
         return self._data_dir / "sites" / site_id

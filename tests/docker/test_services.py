@@ -188,6 +188,7 @@ def test_what_was_taken_down_leaves_nothing(composed: Composed) -> None:
     ours = f"label=com.docker.compose.project={composed.name}"
     composed.until(lambda: not of_instance(composed, "container"), "containers are left")
     assert of_instance(composed, "network") == []
+    assert of_instance(composed, "volume") == []
     assert docker("ps", "--all", "--quiet", "--filter", ours) == []
     assert docker("network", "ls", "--quiet", "--filter", ours) == []
     assert docker("volume", "ls", "--quiet", "--filter", ours) == []

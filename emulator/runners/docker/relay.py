@@ -111,8 +111,11 @@ class Relay:
             for container in await self._engine.call(self._containers):
                 await self._remove(container)
             for outer in await self._engine.call(self._outers):
-                if self._own:
-                    await self._disconnect(self._own, outer)
+                described = await self._engine.call(
+                    partial(APIClient.inspect_network, net_id=outer.id)
+                )
+                for container in described["Containers"]:  # this process's own, if it is in one
+                    await self._disconnect(container, outer)
                 await self._engine.call(partial(APIClient.remove_network, net_id=outer.id))
             if self._firewall is not None:
                 await self._firewall.remove()

@@ -65,6 +65,7 @@ class DockerRunner:
             gpus=self._gpus,
             cpus=int(info.get("NCPU") or 1),
             memory_bytes=int(info.get("MemTotal") or 0),
+            disk_bytes=_free(str(info.get("DockerRootDir", ""))),
         )
 
     def container(self, ref: Ref) -> str:
@@ -282,3 +283,11 @@ class DockerRunner:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _free(folder: str) -> int:
+    """What is free for containers; twice the usual limit where their folder is not here."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 2 * description.DISK_BYTES

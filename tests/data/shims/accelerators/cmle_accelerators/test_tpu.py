@@ -93,6 +93,8 @@ def test_pipelines_run_without_the_programs_python_and_files(seen: Any) -> None:
 
 def test_an_error_of_the_step_does_not_hang(seen: Any) -> None:
     assert "Cannot reshape" in seen["a core fails"]
+    assert seen["some cores fail"].startswith(("CancelledError", "InvalidArgumentError"))
+    assert "not a valid node name" not in seen.output
 
 
 def test_names_of_the_tpus_devices_are_taken(seen: Any) -> None:
@@ -121,7 +123,7 @@ def trainer(name: str) -> Path:
 
 
 def test_keras_trainer_learns_and_exports(replica: Any) -> None:
-    argv = ["-m", "trainer.task", "--job-dir=ram://bucket/tpu_keras", "--epochs=4"]
+    argv = ["-m", "trainer.task", "--job-dir=ram://bucket/tpu_keras"]
     ran = replica("2.11", argv, path=trainer("tpu_keras"), CMLE_TPU_CORES="2", **TPU)
     assert ran.code == 0, ran.output[-4000:]
     assert "2 cores, batches of 32" in ran.output

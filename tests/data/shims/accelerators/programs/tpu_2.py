@@ -105,4 +105,12 @@ check("local export", lambda: tf.saved_model.save(checkpoint, "here/export"))
 check("local summaries", lambda: tf.summary.create_file_writer("here/summaries"))
 tf.config.set_soft_device_placement(True)
 check("py_function on the host", lambda: run(lambda x: tf.py_function(lambda y: y, [x], tf.float32))[0])
+
+
+def fails_on_some(numbers):
+    with tf.control_dependencies([tf.debugging.assert_less(numbers, tf.constant(6, tf.int64))]):
+        return context().all_reduce("SUM", tf.reduce_sum(tf.identity(numbers)))
+
+
+check("some cores fail", lambda: run(fails_on_some, numbers.batch(16, drop_remainder=True)))
 outcomes.finish()

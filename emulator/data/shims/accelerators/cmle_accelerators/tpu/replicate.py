@@ -104,7 +104,7 @@ def _trace_once(computation, inputs, flat, step):
     cores = len(inputs)
     contexts = []
 
-    def program(_turn, *values):
+    def program(turn, *values):
         context = CoreContext(step, cores)
         contexts.append(context)
         return _run(computation, context, inputs[0], list(values))
