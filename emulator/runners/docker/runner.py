@@ -141,8 +141,8 @@ class DockerRunner:
         try:
             await self._close(site_id)
             self._unclosed.discard(site_id)
-        except EngineLost as error:
-            log.warning("What is left of %s is removed when the engine is back: %s", site_id, error)
+        except OperatorError as error:
+            log.warning("What is left of %s is removed later: %s", site_id, error)
             self._unclosed.add(site_id)
 
     async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
