@@ -11,6 +11,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 DEMO_ARGS ?=
 TEST_ARGS ?=
+SIDE_BY_SIDE ?= --numprocesses 2 --dist worksteal
 RUNTIMES ?= 1.15 2.11
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ demo: .venv/base.done  ## Train, export, deploy and predict, from start to finis
 	$(BIN)/cmle demo $(DEMO_ARGS)
 
 test: .venv/test.done  ## Run the tests, the installed wheel's included
-	$(BIN)/python -m pytest -m 'not soak' $(TEST_ARGS)
+	$(BIN)/python -m pytest -m 'not soak' $(SIDE_BY_SIDE) $(TEST_ARGS)
 
 test-all: .venv/test.done  ## Run the tests that take long, too
 	$(BIN)/python -m pytest $(TEST_ARGS)
