@@ -7,7 +7,6 @@ brought it is removed, so that a killed emulator finds either the one or the oth
 import asyncio
 import contextlib
 import logging
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -165,9 +164,7 @@ class Course:
 
     async def _close(self, refs: Sequence[Ref]) -> None:
         for site in {ref.site_id for ref in refs}:
-            await self._grounds.runner.close(site)
-            folder = self._grounds.sites / site
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await self._grounds.runner.forget(site)
 
     def _seconds_left(self) -> float | None:
         """Of its maxRunningTime, which is counted from when the job is RUNNING."""

@@ -95,7 +95,6 @@ def _process(
     installer = Installer(
         runner,
         Folders(data.staged),
-        sites=data.sites,
         isolation=level,
         index=index,
         allow_hosts=wanted.allow_hosts,
@@ -140,7 +139,6 @@ async def _docker(
     installer = Installer(
         runner,
         Volumes(engine, data.instance, data.staged),
-        sites=data.sites,
         isolation="container",
         index=index,
         allow_hosts=wanted.allow_hosts,

@@ -1,7 +1,6 @@
 """Where jobs run and by which rules: the runner, its isolation, and what was chosen for it."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -34,7 +33,7 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Grounds(msgspec.Struct, frozen=True):
-    """Where jobs run: the runner, its isolation level, and the folder of its sites.
+    """Where jobs run: the runner, and its isolation level.
 
     ``allow_hosts`` are the hosts outside ("name:port") that replicas may reach.
     ``of_clusters`` answers the isolation level of replicas that are to reach each other, which
@@ -43,7 +42,6 @@ class Grounds(msgspec.Struct, frozen=True):
 
     runner: Runner
     isolation: Isolation
-    sites: Path
     catalog: Catalog
     terms: Terms = Terms()
     allow_hosts: tuple[str, ...] = ()

@@ -237,7 +237,6 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts
     grounds = Grounds(
         runner,
         isolation,
-        data.sites,
         offered,
         _terms(settings),
         settings.allow_hosts,

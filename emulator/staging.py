@@ -181,14 +181,12 @@ class Installer:
         runner: Runner,
         shelf: Shelf,
         *,
-        sites: Path,
         isolation: Isolation,
         index: PackageIndex,
         allow_hosts: tuple[str, ...] = (),
     ) -> None:
         self._runner = runner
         self._shelf = shelf
-        self._sites = sites
         self._isolation: Isolation = isolation
         self._index = index
         self._allow_hosts = allow_hosts
@@ -238,8 +236,7 @@ class Installer:
                 for package in packages:
                     await course.install(package)
             finally:
-                await self._runner.close(site_id)
-                await asyncio.to_thread(shutil.rmtree, self._sites / site_id, ignore_errors=True)
+                await self._runner.forget(site_id)
             return await making.keep()
 
 

@@ -151,6 +151,9 @@ class FakeRunner:
             if site == site_id:
                 process.end(Exit("stopped", signal=9))
 
+    async def forget(self, site_id: str) -> None:
+        await self.close(site_id)
+
     async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
         raise NotImplementedError
 

@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ CATALOG = catalog.load()
 def admission(terms: Terms | None = None, **abilities: Any) -> Admission:
     runner = FakeRunner()
     runner.abilities = Abilities(**{"cpus": 2, "memory_bytes": 24 << 30, **abilities})
-    return Admission(Grounds(runner, "none", Path("/sites"), CATALOG, terms or Terms()))
+    return Admission(Grounds(runner, "none", CATALOG, terms or Terms()))
 
 
 def job(**fields: Any) -> Job:

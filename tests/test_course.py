@@ -54,7 +54,7 @@ class Emulator:
         self.runner = runner
         self.store, self.logs = Store(data.database), Logs(data.logs)
         self.ledger = Ledger(self.store, self.logs, Projects("p", ""), time.time)
-        grounds = Grounds(runner, "none", data.sites, catalog.load(), terms)
+        grounds = Grounds(runner, "none", catalog.load(), terms)
         self.jobs = Jobs(self.ledger, Storage(), grounds, self._prepare, at_once=2)
 
     async def _prepare(self, project_id: str, job: Job, report: Report) -> Prepared:

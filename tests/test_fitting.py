@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,7 +27,7 @@ def fitting(tier: str, terms: Terms, abilities: Abilities = SMALL, **fields: Any
         Job(job_id="j", training_input=spec),
         plan("projects/p/jobs/j", spec, CATALOG, scale=terms.replica_scale),
         Prepared(python="/env/bin/python", imports=("tensorflow",)),
-        Grounds(runner, "namespaces", Path("/sites"), CATALOG, terms),
+        Grounds(runner, "namespaces", CATALOG, terms),
         Projects("p", "").get("p"),
     )
 

@@ -53,7 +53,7 @@ class Room:
         self.jobs = Jobs(
             Ledger(self.store, self.logs, Projects("p", ""), time.time),
             Storage(),
-            Grounds(self.runner, isolation, data.sites, catalog.load()),
+            Grounds(self.runner, isolation, catalog.load()),
             self.prepare,
             at_once=2,
         )

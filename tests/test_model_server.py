@@ -41,6 +41,9 @@ class Told:
     async def close(self, site_id: str) -> None:
         raise NotImplementedError(site_id)
 
+    async def forget(self, site_id: str) -> None:
+        raise NotImplementedError(site_id)
+
     async def reach(self, ref: Ref, listen: str) -> str:
         raise NotImplementedError(ref, listen)
 

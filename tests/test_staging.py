@@ -139,7 +139,6 @@ class Bench:
         installer = Installer(
             ProcessRunner(self.data.root, self.data.instance),
             Folders(self.data.staged),
-            sites=self.data.sites,
             isolation=self.isolation,
             index=PackageIndex.of_wheelhouse(self.links),
         )

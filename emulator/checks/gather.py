@@ -351,7 +351,6 @@ class _Work:
         installer = Installer(
             self._runner,
             Folders(self._data_dir.staged),
-            sites=self._data_dir.sites,
             isolation=self._settings.isolation,
             index=self._settings.index,
         )

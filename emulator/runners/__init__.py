@@ -77,6 +77,10 @@ class Runner(Protocol):
         """End the place and what still runs in it; lines and ends stay readable. Idempotent."""
         ...
 
+    async def forget(self, site_id: str) -> None:
+        """Close it, and remove what is kept of it: lines, ends, files. Idempotent."""
+        ...
+
     async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
         """Where a socket of ``Replica.listen`` is connected to from here.
 

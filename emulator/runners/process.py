@@ -177,6 +177,12 @@ class ProcessRunner:
                 found |= (await self.ask(site_id, {"usage": of_site})).get("cpu_seconds", {})
         return found
 
+    async def forget(self, site_id: str) -> None:
+        """See ``Runner.forget``."""
+        await self.close(site_id)
+        if (folder := self.folder(site_id)).exists():
+            await asyncio.to_thread(remove_folder, folder)
+
     async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
         """See ``Runner.reach``."""
         del ref

@@ -145,6 +145,11 @@ class DockerRunner:
             log.warning("What is left of %s is removed later: %s", site_id, error)
             self._unclosed.add(site_id)
 
+    async def forget(self, site_id: str) -> None:
+        """See ``Runner.forget``."""
+        await self.close(site_id)
+        await asyncio.to_thread(shutil.rmtree, self.records.folder(site_id), ignore_errors=True)
+
     async def reach(self, ref: Ref, listen: str) -> str | tuple[str, int]:
         """See ``Runner.reach``."""
         name = self.container(ref)
@@ -173,9 +178,7 @@ class DockerRunner:
             log.warning("Nothing was swept: %s", error)
             return []
         stray = sorted(found - {"", *known})
-        await asyncio.gather(*(self.close(site_id) for site_id in stray))
-        for site_id in stray:
-            await asyncio.to_thread(shutil.rmtree, self.records.folder(site_id), ignore_errors=True)
+        await asyncio.gather(*(self.forget(site_id) for site_id in stray))
         self._spawn(self._warm_up(found - {"", *stray}))
         return stray
 

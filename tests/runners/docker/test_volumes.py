@@ -51,7 +51,6 @@ class Shop:
         self.installer = Installer(
             runner,
             self.volumes,
-            sites=data.sites,
             isolation="container",
             index=PackageIndex.of_wheelhouse(links),
         )
