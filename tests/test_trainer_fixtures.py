@@ -34,7 +34,7 @@ KNOWN = {
     "image",
     "tasks",
 }
-TIERS = {"BASIC", "STANDARD_1", "PREMIUM_1", "CUSTOM"}
+TIERS = {"BASIC", "STANDARD_1", "PREMIUM_1", "CUSTOM", "BASIC_GPU", "BASIC_TPU"}
 
 
 def read(trainer: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -118,6 +118,27 @@ def test_the_log_says_that_it_is_emulated(seen: Any) -> None:
     assert "The TPU_V2 of this job is emulated on the CPU" in seen.output
 
 
+@pytest.fixture(scope="module")
+def steps(replica: Any) -> Any:
+    variables = {**TPU, "CMLE_TPU_COLLECTIVE_TIMEOUT_S": "10"}
+    return replica("2.11", ["-m", "tpu_steps"], **variables)
+
+
+def test_nothing_keeps_iterators_of_an_epoch(steps: Any) -> None:
+    # An iterator that is autotuned sleeps up to a minute before it ends.
+    assert steps["autotuned"] == [False] * 9
+    assert steps["epochs"] == 20, steps.output[-4000:]
+
+
+def test_sums_leave_no_threads_behind(steps: Any) -> None:
+    assert steps["sum"] == [64.0] * 8
+    assert steps["more threads"] < 20 * 8  # not one for each step of a core, or each of 8 sums
+
+
+def test_a_sum_that_some_cores_leave_out_does_not_hang(steps: Any) -> None:
+    assert "Collective has timed out" in steps["left out"], steps.output[-4000:]
+
+
 def trainer(name: str) -> Path:
     return folder("trainer_fixtures") / name
 

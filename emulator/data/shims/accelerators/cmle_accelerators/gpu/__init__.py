@@ -16,6 +16,10 @@ def install(accelerator, sessions):
         from cmle_accelerators.gpu import sessions as session_rules
 
         session_rules.install(cards)
+    else:
+        from cmle_accelerators import device_iterators
+
+        device_iterators.install()
     logging.getLogger("cmle.gpu").warning(
         "This machine has no GPU for the job: %d %s emulated on the CPU. TensorFlow lists and "
         "accepts them; CUDA, cuDNN, nvidia-smi, memory limits and speed are not there.",

@@ -7,6 +7,7 @@ from cmle_accelerators import tpu_sessions
 
 
 def install(accelerator):
+    from cmle_accelerators import device_iterators
     from cmle_accelerators.tpu import checkpoints, collectives, inputs, replicate, strategy, system
 
     cores = accelerators.tpu_cores(accelerator)
@@ -16,6 +17,7 @@ def install(accelerator):
     replicate.install()
     collectives.install()
     inputs.install(cores, state)
+    device_iterators.install()
     checkpoints.install(state)
     logging.getLogger("cmle.tpu").warning(
         "The %s of this job is emulated on the CPU%s: TPUStrategy runs %d replicas in sync, what "

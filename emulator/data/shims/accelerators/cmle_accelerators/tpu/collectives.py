@@ -1,17 +1,23 @@
-"""Sums and exchanges between cores, as collectives of this process, each with a time limit."""
+"""Sums and exchanges between cores, as collectives of this process."""
 
 import os
 
 from tensorflow.python.distribute import tpu_util
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import array_ops, collective_ops
+from tensorflow.python.ops import control_flow_v2_func_graphs as branches
 from tensorflow.python.tpu.ops import tpu_ops
 
 from cmle_accelerators.replacing import everywhere
 
-# Seconds that one core waits for the others: an error in one of them must not hang the job.
+# Seconds that one core waits where others may not come: a branch or a loop of its own.
 TIMEOUT_S = float(os.environ.get("CMLE_TPU_COLLECTIVE_TIMEOUT_S", "300"))
 _GROUP = 1
+_BRANCHES = (
+    branches.CondBranchFuncGraph,
+    branches.WhileBodyFuncGraph,
+    branches.WhileCondFuncGraph,
+)
 
 
 def install():
@@ -34,7 +40,7 @@ def install():
             merge_op="Add",
             final_op="Id",
             communication_hint="auto",
-            timeout=TIMEOUT_S,
+            timeout=_timeout(context),
         )
 
     def all_to_all(x, concat_dimension, split_dimension, split_count, *rest, **options):
@@ -46,7 +52,7 @@ def install():
             group_key=_GROUP,
             instance_key=context.next_key(),
             communication_hint="auto",
-            timeout=TIMEOUT_S,
+            timeout=_timeout(context),
         )
         gathered.set_shape([context.cores] + x.shape.as_list())
         mine = [
@@ -60,6 +66,21 @@ def install():
 
     everywhere(tpu_ops.cross_replica_sum, cross_replica_sum)
     everywhere(tpu_ops.all_to_all, all_to_all)
+
+
+def _timeout(context):
+    """Seconds, 0 for none.
+
+    TensorFlow starts a thread for every time limit, which sleeps until it is over; so only those
+    have one that some cores might leave out. What all cores come to needs none: an error in one
+    of them ends the others.
+    """
+    graph = ops.get_default_graph()
+    while graph is not None and graph is not context.graph:
+        if isinstance(graph, _BRANCHES):
+            return TIMEOUT_S
+        graph = getattr(graph, "outer_graph", None)
+    return 0
 
 
 def _refuse_groups(assignment):

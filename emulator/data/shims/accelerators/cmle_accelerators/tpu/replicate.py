@@ -31,6 +31,7 @@ class CoreContext(TPUReplicateContext):
         super().__init__(name="cluster_%d_%d" % (step, replica), num_replicas=cores, pivot=pivot)
         self.cores = cores
         self.replica_id = None  # a tensor: the first input of every program
+        self.graph = None  # of the program
         self.collectives = 0
         self.handles = {}  # id of core 0's variable handle -> those of all cores
         self._first_key = step * _KEYS_PER_STEP
@@ -85,6 +86,7 @@ def replicate(computation, inputs=None, infeed_queue=None, device_assignment=Non
 def _run(computation, context, structure, flat):
     """The flat outputs of one core's program, operations without a value left out."""
     context.replica_id = flat[0] if flat else None
+    context.graph = ops.get_default_graph()
     context.Enter()
     try:
         arguments = nest.pack_sequence_as(structure, [array_ops.identity(x) for x in flat])
