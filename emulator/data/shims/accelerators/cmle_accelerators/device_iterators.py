@@ -29,7 +29,7 @@ def install():
 
 
 def untuned(dataset):
-    """The dataset without autotuning; what it leaves to that gets a thread for each CPU."""
+    """The dataset without autotuning: AUTOTUNE keeps the parallelism that it begins with."""
     chosen = options.Options()
     chosen.autotune.enabled = False
     return dataset.with_options(chosen)
