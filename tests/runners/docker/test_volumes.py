@@ -89,7 +89,9 @@ except OSError as error: print(error.strerror)
             "PATH": ":".join([*seen.programs, "/usr/local/bin:/usr/bin:/bin"]),
         }
         ref = await contained.start(code, env=env, binds=seen.binds)
-        return [line.text for line in await contained.lines(ref)]
+        found = [line.text for line in await contained.lines(ref)]
+        await contained.runner.close(ref.site_id)
+        return found
 
     lines = contained.run(work())
     assert lines == [
@@ -100,7 +102,10 @@ except OSError as error: print(error.strerror)
     assert any("Already installed" in line for line in shop.lines)
     assert sum("Running command: pip3 install" in line for line in shop.lines) == 2
     assert len(volumes(contained)) == 1
-    contained.engine.client.remove_volume(volumes(contained)[0], force=True)
+    for record in shop.volumes.locks.glob("*.volume"):
+        record.unlink()
+    contained.run(shop.volumes.tidy())  # waits for the containers that go
+    assert volumes(contained) == []
 
 
 def test_a_failed_installation_leaves_nothing(contained: "DockerBench", tmp_path: Path) -> None:
