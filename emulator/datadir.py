@@ -84,8 +84,10 @@ class DataDir:
 
     def endpoint(self) -> Endpoint | None:
         """The card of the emulator that runs here; None when none does."""
-        if self.owner() is None:
-            return None
+        return None if self.owner() is None else self.last_endpoint()
+
+    def last_endpoint(self) -> Endpoint | None:
+        """The card of the emulator that runs here or did not end in order; None without one."""
         try:
             return msgspec.json.decode((self.root / "endpoint.json").read_bytes(), type=Endpoint)
         except (FileNotFoundError, msgspec.DecodeError):

@@ -95,14 +95,15 @@ class Emulator(Engine):
         deadline = time.monotonic() + self._start_s
         directory = DataDir(self.data_dir)
         while time.monotonic() < deadline:
-            if process.poll() is not None:
+            status = process.poll()
+            endpoint = directory.last_endpoint()
+            if endpoint is not None and endpoint.pid == process.pid:
+                return endpoint  # even if it has ended since: it was ready
+            if status is not None:
                 raise OperatorError(
-                    f"The emulator ended with status {process.returncode} before it was ready. "
+                    f"The emulator ended with status {status} before it was ready. "
                     f"It said:\n{self.output()}"
                 )
-            endpoint = directory.endpoint()
-            if endpoint is not None and endpoint.pid == process.pid:
-                return endpoint
             time.sleep(POLL_S)
         raise OperatorError(
             f"The emulator was not ready after {self._start_s:g} s. It said:\n{self.output()}"

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -113,3 +114,23 @@ def test_import_is_light() -> None:
     code = "import sys, emulator; print(sorted(m for m in sys.modules if m.startswith('emulator')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['emulator']"
+
+
+def test_emulator_that_died_between_two_looks_had_been_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emulator.embedded.POLL_S", 3.0)  # the second look comes after the end
+    emulator = Emulator(tmp_path / "data")
+
+    def kill() -> None:
+        directory = DataDir(tmp_path / "data")
+        assert eventually(lambda: directory.endpoint() is not None)
+        card = directory.endpoint()
+        assert card is not None
+        os.kill(card.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with emulator:
+        killer.join()
+        assert eventually(lambda: emulator.has_ended)
