@@ -27,7 +27,12 @@ def groups() -> list[str]:
 
 # 2.11 without isolation is one of the scenarios.
 @pytest.mark.parametrize(
-    ("runtime_version", "level"), [("2.11", "namespaces"), ("1.15", "namespaces"), ("1.15", "none")]
+    ("runtime_version", "level"),
+    [
+        ("2.11", "namespaces"),
+        ("1.15", "namespaces"),
+        pytest.param("1.15", "none", marks=pytest.mark.soak),
+    ],
 )
 def test_every_group_passes(runtime_version: str, level: Isolation, tmp_path: Path) -> None:
     if level == "namespaces" and probe().isolation != level:

@@ -40,6 +40,12 @@ BRIEF_IN_CONTAINERS: Final = {  # the others, there, are for make test-all
     ("estimator_ps", "1.15"),
     ("container", ""),
 }
+BRIEF_AT_NONE: Final = {  # of those that train with TensorFlow; the others are for make test-all
+    ("taxifare/tf2", "2.11"),
+    ("estimator_ps", "1.15"),
+    ("gfile", "2.11"),
+}
+IN_CONFORMANCE: Final = "gfile"  # at namespaces: tests/conformance/test_tensorflow.py
 BUILD_S: Final = 300
 
 
@@ -72,6 +78,19 @@ class Trial(msgspec.Struct, frozen=True):
             job["trainingInput"]["runtimeVersion"] = self.runtime
         return {**job, "jobId": re.sub(r"\W", "_", f"{self.name}_{self.runtime}")}
 
+    @property
+    def is_long(self) -> bool:
+        """Whether make test leaves it to make test-all."""
+        if self.level == "container":
+            return (self.name, self.runtime) not in BRIEF_IN_CONTAINERS
+        if self.level == "namespaces":
+            return self.name == IN_CONFORMANCE
+        return (
+            probe().isolation == "namespaces"  # where there are none, this level is all there is
+            and (self.name, self.runtime) not in BRIEF_AT_NONE
+            and any("import tensorflow" in file.read_text() for file in self.code.rglob("*.py"))
+        )
+
     def pattern(self, text: str) -> str:
         """A pattern of ``expected.toml``: ``<worker-0>`` is that replica's host and port."""
         host = (
@@ -94,7 +113,7 @@ def trials() -> Iterator[Trial]:
 def parameter(trial: Trial) -> Any:
     name = "-".join(filter(None, [trial.name, trial.runtime, trial.level]))
     marks = [pytest.mark.docker] if trial.level == "container" else []
-    if marks and (trial.name, trial.runtime) not in BRIEF_IN_CONTAINERS:
+    if trial.is_long:
         marks.append(pytest.mark.soak)
     if trial.level == "namespaces" and probe().isolation != "namespaces":
         marks.append(pytest.mark.skip(reason="this machine has no namespaces"))
