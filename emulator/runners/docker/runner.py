@@ -195,9 +195,23 @@ class DockerRunner:
             sites |= {network.site_id for network in await self._networks()}
             await asyncio.gather(*(self.close(site) for site in sites if site))
             await self.relay.close()
+            await asyncio.gather(*(self._each.remove(name) for _, name in await self._containers()))
             await self.engine.call(self._remove_volumes)
         except OperatorError as error:
             log.warning("Not everything could be removed from the engine: %s", error)
+
+    async def is_empty(self) -> bool:
+        """Whether the engine has nothing of this emulator. OperatorError if it cannot say."""
+
+        def work(client: APIClient) -> bool:
+            ours = {"label": self._label}
+            return not (
+                client.containers(all=True, quiet=True, filters=ours)
+                or client.networks(filters=ours)
+                or client.volumes(filters=ours)["Volumes"]
+            )
+
+        return await self.engine.call(work)
 
     def _remove_volumes(self, client: APIClient) -> None:
         for volume in client.volumes(filters={"label": self._label})["Volumes"] or []:
