@@ -1,9 +1,12 @@
 """The data directory: its layout, its format number, its one owner and its address card."""
 
+import contextlib
 import fcntl
 import os
 import secrets
 import struct
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +15,8 @@ import msgspec
 from emulator.errors import OperatorError
 
 FORMAT: Final = 1
+_WARDEN_S: Final = 60.0  # for the end of what a killed emulator left
+_AGAIN_S: Final = 0.1
 _FLOCK: Final = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux
 
 
@@ -42,6 +47,7 @@ class DataDir:
         self.sites = self.root / "sites"
         self.staged = self.root / "staged"
         self.models = self.root / "models"
+        self.warden = self.root / "warden.pid"
         self._lock: int | None = None
 
     @property
@@ -53,6 +59,7 @@ class DataDir:
         """Take ownership: make the layout, refuse a newer format and a second owner."""
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._wait_for_warden()
             self._take_lock()
             self._check_format()
             for folder in (self.logs, self.storage, self.sites, self.staged, self.models):
@@ -63,6 +70,15 @@ class DataDir:
                 f"The data directory {self.root} cannot be used: {error.strerror or error}. "
                 "Choose another with --data-dir, or make it writable."
             ) from error
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Own it for the block, as it is; OperatorError if it is an emulator's."""
+        self._take_lock()
+        try:
+            yield
+        finally:
+            self.close()
 
     def close(self) -> None:
         if self._lock is not None:
@@ -82,6 +98,13 @@ class DataDir:
             os.close(handle)
         return None if kind == fcntl.F_UNLCK else pid
 
+    def warden_pid(self) -> int | None:
+        """The process that ends what an emulator leaves when it is killed, if there is one."""
+        try:
+            return int(self.warden.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+
     def endpoint(self) -> Endpoint | None:
         """The card of the emulator that runs here; None when none does."""
         return None if self.owner() is None else self.last_endpoint()
@@ -98,6 +121,14 @@ class DataDir:
 
     def withdraw(self) -> None:
         (self.root / "endpoint.json").unlink(missing_ok=True)
+
+    def _wait_for_warden(self) -> None:
+        """It owns the folder while it ends what a killed emulator left there."""
+        deadline = time.monotonic() + _WARDEN_S
+        while (owner := self.owner()) and owner == self.warden_pid():
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_AGAIN_S)
 
     def _take_lock(self) -> None:
         self._lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

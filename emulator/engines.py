@@ -124,13 +124,14 @@ async def _docker(
     environment: Mapping[str, str],
 ) -> Place:
     from emulator.images import Images  # noqa: PLC0415 an extra
-    from emulator.runners.docker import gpus  # noqa: PLC0415
+    from emulator.runners.docker import gpus, warden  # noqa: PLC0415
     from emulator.runners.docker.runner import DockerRunner  # noqa: PLC0415
     from emulator.runners.docker.volumes import Volumes  # noqa: PLC0415
 
     images = Images(
         wanted.cache_dir, index=index, environment=environment, base_image=wanted.base_image
     )
+    await warden.start(data, environment.get("DOCKER_HOST", ""), wanted.grace_s)
     image = _relay_image(engine, images)
     found = wanted.gpus
     if found is None:

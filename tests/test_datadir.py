@@ -1,6 +1,8 @@
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +54,26 @@ def test_refuses_a_second_owner_and_names_the_first(owned: tuple[Path, int]) -> 
 
     with pytest.raises(OperatorError, match=f"process {pid}"):
         DataDir(path).open()
+
+
+def test_waits_for_a_warden_that_ends_what_was_left(owned: tuple[Path, int]) -> None:
+    path, pid = owned
+    (path / "warden.pid").write_text(str(pid))
+    threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+    data = DataDir(path)
+    data.open()
+    data.close()
+
+
+def test_is_owned_for_a_block_as_it_is(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    with data.alone():
+        asked = subprocess.run(
+            [sys.executable, "-c", OWNING, str(tmp_path)], capture_output=True, check=False
+        )
+        assert b"already runs on" in asked.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    assert data.owner() is None
 
 
 def test_tells_who_owns_it(owned: tuple[Path, int], tmp_path: Path) -> None:

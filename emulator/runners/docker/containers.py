@@ -37,6 +37,8 @@ class Containers:
         self.starting: set[str] = set()
         self._stopped: set[str] = set()
         self._overfull: dict[str, str] = {}
+        self._over: dict[str, dict[str, Any]] = {}  # states of those that have ended
+        self._ends: dict[str, Exit] = {}
         self._read: set[str] = set()  # logs that were followed to their end
         self._followed: dict[str, int] = {}
 
@@ -89,12 +91,17 @@ class Containers:
 
     async def end(self, name: str) -> Exit:
         """How a container ended that is over."""
+        if (known := self._ends.get(name)) is None:
+            known = self._ends[name] = await self._end(name)
+        return known
+
+    async def _end(self, name: str) -> Exit:
         state = await self._state(name)
         if said := self._overfull.get(name):
             started, ended = (ends.seconds(state[key]) for key in ("StartedAt", "FinishedAt"))
             return Exit("exited", code=1, traceback=said, started=started, ended=ended)
         traceback = ""
-        if state["ExitCode"] and ends.seconds(state["StartedAt"]):
+        if state["ExitCode"] and ends.seconds(state["StartedAt"]) and name not in self._stopped:
             tail = await reading.stored(self._engine, name, stdout=0, tail=_TAIL)
             last = [text.decode(errors="replace") for _, _, text in tail]
             if state["ExitCode"] in _NOT_RUN and (message := ends.init_failure(last)):
@@ -108,9 +115,9 @@ class Containers:
             try:
                 if not await self._signal(name, "SIGTERM" if grace_s > 0 else "SIGKILL"):
                     return
-                if grace_s > 0 and not await self._ends(name, bell, grace_s):
+                if grace_s > 0 and not await self._comes_to_end(name, bell, grace_s):
                     await self._signal(name, "SIGKILL")
-                if not await self._ends(name, bell, _KILL_S):
+                if not await self._comes_to_end(name, bell, _KILL_S):
                     log.warning("The container %s did not end when it was killed", name)
             except Refusal as refusal:
                 if not refusal.is_gone:
@@ -142,9 +149,10 @@ class Containers:
             except Refusal as refusal:
                 if not (refusal.is_gone or "already in progress" in refusal.text):
                     raise
-        for memory in (self._stopped, self._read):
-            memory.discard(name)
-        self._overfull.pop(name, None)
+        for names in (self._stopped, self._read):
+            names.discard(name)
+        for known in (self._overfull, self._over, self._ends):
+            known.pop(name, None)
 
     async def watch_sizes(self, label: str, every_s: float) -> None:
         """End what writes too much, for ever: the engine's file system has no quotas."""
@@ -177,8 +185,14 @@ class Containers:
             return None
 
     async def _state(self, name: str) -> dict[str, Any]:
+        """Asked for until it has ended: nothing of it changes any more then."""
+        if (known := self._over.get(name)) is not None:
+            return known
         found = await self._engine.call(lambda client: client.inspect_container(name))
-        return dict(found["State"])
+        state = dict(found["State"])
+        if name not in self.starting and ends.is_over(state):
+            self._over[name] = state
+        return state
 
     async def _is_over(self, name: str) -> bool:
         return name not in self.starting and ends.is_over(await self._state(name))
@@ -196,7 +210,7 @@ class Containers:
             return False
         return True
 
-    async def _ends(self, name: str, bell: asyncio.Event, within_s: float) -> bool:
+    async def _comes_to_end(self, name: str, bell: asyncio.Event, within_s: float) -> bool:
         self._news.begin()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s

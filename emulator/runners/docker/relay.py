@@ -108,9 +108,12 @@ class Relay:
         async with self._turn:
             if self._door is not None:
                 await self._door.close()
+            outers = await self._engine.call(self._outers)
+            if outers and self._firewall is None:  # of an emulator that was killed
+                self._firewall = await self._found_firewall(outers[0])
             for container in await self._engine.call(self._containers):
                 await self._remove(container)
-            for outer in await self._engine.call(self._outers):
+            for outer in outers:
                 described = await self._engine.call(
                     partial(APIClient.inspect_network, net_id=outer.id)
                 )
@@ -126,6 +129,15 @@ class Relay:
         if self._door is not None:
             await self._door.close()
             self._door = None
+
+    async def _found_firewall(self, outer: networks.Found) -> Firewall:
+        """With the image of the relay that was let in."""
+        here = networks.is_here(outer.subnet)
+        found = await self._engine.call(
+            lambda client: client.containers(all=True, filters=self._filter(ROLE))
+        )
+        image = str(found[0]["Image"]) if found else ""
+        return Firewall(self._engine, self._instance, image=image, is_here=here)
 
     async def _open(self) -> None:
         state = self._state()

@@ -4,7 +4,15 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +56,8 @@ class DockerRunner:
         self._label = f"{description.LABEL_INSTANCE}={instance}"
         self._news = reading.News(engine, self._label, self._returned)
         self._each = Containers(engine, self._news)
-        self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
+        self.preparations = asyncio.Semaphore(STARTS_AT_ONCE)
+        self.starts = asyncio.Semaphore(STARTS_AT_ONCE)
         self._unclosed: set[str] = set()
         self._readmitted: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,16 +99,15 @@ class DockerRunner:
             self._spawn(self._each.watch_sizes(self._label, SIZES_S))
         await asyncio.shield(self._readmitted)
 
-    @contextlib.asynccontextmanager
-    async def starting(self, ref: Ref) -> AsyncIterator[None]:
-        """A turn to start a container; there are few at once."""
+    @contextlib.contextmanager
+    def starting(self, ref: Ref) -> Iterator[None]:
+        """While it exists and has not run yet, it has not ended either."""
         name = self.container(ref)
-        async with self._starts:
-            self._each.starting.add(name)
-            try:
-                yield
-            finally:
-                self._each.starting.discard(name)
+        self._each.starting.add(name)
+        try:
+            yield
+        finally:
+            self._each.starting.discard(name)
 
     async def could_not_start(self, ref: Ref, end: Exit) -> None:
         """Keep the end of what never ran, and remove what there is of it."""
@@ -195,9 +203,23 @@ class DockerRunner:
             sites |= {network.site_id for network in await self._networks()}
             await asyncio.gather(*(self.close(site) for site in sites if site))
             await self.relay.close()
+            await asyncio.gather(*(self._each.remove(name) for _, name in await self._containers()))
             await self.engine.call(self._remove_volumes)
         except OperatorError as error:
             log.warning("Not everything could be removed from the engine: %s", error)
+
+    async def is_empty(self) -> bool:
+        """Whether the engine has nothing of this emulator. OperatorError if it cannot say."""
+
+        def work(client: APIClient) -> bool:
+            ours = {"label": self._label}
+            return not (
+                client.containers(all=True, quiet=True, filters=ours)
+                or client.networks(filters=ours)
+                or client.volumes(filters=ours)["Volumes"]
+            )
+
+        return await self.engine.call(work)
 
     def _remove_volumes(self, client: APIClient) -> None:
         for volume in client.volumes(filters={"label": self._label})["Volumes"] or []:

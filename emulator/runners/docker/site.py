@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
@@ -33,13 +33,15 @@ class Ground(Protocol):
     instance: str
     bundle: Path
     device_requests: bool
+    preparations: asyncio.Semaphore
+    starts: asyncio.Semaphore
 
     @property
     def name(self) -> str: ...
     @property
     def abilities(self) -> Abilities: ...
     def container(self, ref: Ref) -> str: ...
-    def starting(self, ref: Ref) -> AbstractAsyncContextManager[None]: ...
+    def starting(self, ref: Ref) -> AbstractContextManager[None]: ...
     async def could_not_start(self, ref: Ref, end: Exit) -> None: ...
 
 
@@ -70,9 +72,13 @@ class DockerSite:
             raise OperatorError(f"{replica.hostname} is not a host of this site.")
         files.refuse_writable(replica.binds)
         replica = msgspec.structs.replace(replica, isolation="container")
-        async with self._runner.starting(ref):
+        with self._runner.starting(ref):
             try:
-                await self._start(replica, ref)
+                async with self._runner.preparations:
+                    await self._prepare(replica, ref)
+                async with self._runner.starts:
+                    name = self._runner.container(ref)
+                    await self._runner.engine.call(lambda client: client.start(name))
             except Refusal as refusal:
                 if refusal.is_conflict:
                     raise OperatorError(
@@ -82,7 +88,8 @@ class DockerSite:
                 await self._runner.could_not_start(ref, Exit("failed_to_start", message=message))
         return ref
 
-    async def _start(self, replica: Replica, ref: Ref) -> None:
+    async def _prepare(self, replica: Replica, ref: Ref) -> None:
+        """Make the container, ahead of its turn to start."""
         image = await self._runner.engine.call(lambda client: client.inspect_image(replica.image))
         config = image["Config"] or {}
         work_dir = str(config.get("WorkingDir") or "")
@@ -113,7 +120,6 @@ class DockerSite:
             finally:
                 archive.close()
             await joining
-            await self._runner.engine.call(lambda client: client.start(around.container))
         finally:
             joining.cancel()
             await asyncio.gather(joining, return_exceptions=True)
