@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from emulator.errors import OperatorError
+from emulator.faults import Placed
 from emulator.identity import Identity
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Keeper:
         self._watch: asyncio.Task[None] | None = None
         self._listeners: list[tuple[socket.socket, Identity]] = []
         self._controls: list[socket.socket] = []
+        self._faults: tuple[Placed, ...] = ()
         self._closing = False
         self._restarted: Callable[[Ready], None] = lambda _: None
         self.ready = Ready(0, 0)
@@ -64,6 +66,19 @@ class Keeper:
         """Hand a listening socket to the gateway, now and after each restart of it."""
         self._listeners.append((listener, identity))
         await self._hand_over(listener, identity)
+
+    async def place(self, faults: Sequence[Placed]) -> None:
+        """Have requests meet these faults, now and after each restart of the gateway."""
+        self._faults = tuple(faults)
+        await self._hand_over_faults()
+
+    async def struck(self) -> dict[str, int]:
+        """How often each fault has struck, by its id, as far as this gateway knows."""
+        found = (await self.status())["struck"]
+        self._faults = tuple(
+            msgspec.structs.replace(it, struck=found.get(it.id, it.struck)) for it in self._faults
+        )
+        return dict(found)
 
     def when_restarted(self, call: Callable[[Ready], None]) -> None:
         """Have the successor of a gateway that died announced."""
@@ -111,6 +126,8 @@ class Keeper:
         self._port = self.ready.port
         for listener, identity in self._listeners:
             await self._hand_over(listener, identity)
+        if self._faults:
+            await self._hand_over_faults()
 
     async def _keep(self) -> None:
         while True:
@@ -138,6 +155,12 @@ class Keeper:
         answer = await _ask(control, request, listener)
         if "error" in answer:
             raise OperatorError(f"The gateway refused a listener: {answer['error']}")
+
+    async def _hand_over_faults(self) -> None:
+        with await self._connect() as control:
+            answer = await _ask(control, {"faults": msgspec.to_builtins(self._faults)})
+        if "error" in answer:
+            raise OperatorError(f"The gateway refused the faults: {answer['error']}")
 
     async def _connect(self) -> socket.socket:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -21,6 +21,7 @@ from emulator.datadir import DataDir
 from emulator.errors import OperatorError
 from emulator.gateway.authority import Authority
 from emulator.gateway.control import Control, Governor
+from emulator.gateway.faults import Faults
 from emulator.gateway.forward import SILENCE_S, Forward
 from emulator.gateway.listeners import Listener, bind, bind_path
 from emulator.gateway.switchboard import Switchboard
@@ -95,9 +96,6 @@ async def _serving(
             Upstream(f"\0cmle-app-{instance}", idle_s=SILENCE_S)
         )
 
-        def state() -> dict[str, Any]:
-            return {"port": port, "pid": os.getpid(), "fake_gcs_pid": storage.fake_gcs_pid}
-
         authority = Authority.open(data_dir.authority, _now())
         board = Switchboard(
             storage=storage,
@@ -107,6 +105,12 @@ async def _serving(
             ways_out=WaysOut.of(environment, port),
             port=port,
         )
+        board.faults = Faults(storage.project_of)
+
+        def state() -> dict[str, Any]:
+            known = {"port": port, "pid": os.getpid(), "fake_gcs_pid": storage.fake_gcs_pid}
+            return {**known, "struck": board.faults.struck()}
+
         stack.push_async_callback(board.close, _LEAVE_S)
         user = Network(Identity(), "google", options.allow_hosts)
         stack.callback((await Listener.open(sock, user, board)).stop)
