@@ -7,7 +7,7 @@ not the emulator's own small client, so that a test's preparations are not distu
 import asyncio
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -161,11 +161,16 @@ class Faults:
         return parse_qs(query.decode("latin-1")).get("project", [""])[0]
 
 
-def slowed(app: ASGIApp, delay_s: float, bytes_per_s: int | None) -> ASGIApp:
+def slowed(
+    app: ASGIApp,
+    delay_s: float,
+    bytes_per_s: int | None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> ASGIApp:
     """The application, ``delay_s`` later, with bodies in both directions at a limited rate."""
 
     async def later(scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.sleep(delay_s)
+        await sleep(delay_s)
         if bytes_per_s is None:
             await app(scope, receive, send)
             return
@@ -174,7 +179,7 @@ def slowed(app: ASGIApp, delay_s: float, bytes_per_s: int | None) -> ASGIApp:
 
         async def receive_slowly() -> Message:
             message = await receive()
-            await asyncio.sleep(len(message.get("body", b"")) / rate)
+            await sleep(len(message.get("body", b"")) / rate)
             return message
 
         async def send_slowly(message: Message) -> None:
@@ -184,7 +189,7 @@ def slowed(app: ASGIApp, delay_s: float, bytes_per_s: int | None) -> ASGIApp:
                 return
             for start in range(0, len(body), size):
                 piece = body[start : start + size]
-                await asyncio.sleep(len(piece) / rate)
+                await sleep(len(piece) / rate)
                 more = message.get("more_body", False) or start + size < len(body)
                 await send({"type": message["type"], "body": bytes(piece), "more_body": more})
 

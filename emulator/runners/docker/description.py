@@ -26,7 +26,7 @@ _LEAST_CPUS: Final = 0.01
 _LEAST_MEMORY: Final = 6 << 20
 _GATEWAY: Final = "127.0.0.1:{gateway_port}"
 _PORT: Final = "{gateway_port}"
-_OPEN: Final = "mode=1777,exec"
+_OPEN: Final = f"mode=1777,uid={USER},gid={USER},exec"
 _PROXY_PORT: Final = 80
 
 

@@ -9,7 +9,7 @@ from trainer import model
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--job-dir", required=True)
-    parser.add_argument("--train-steps", type=int, default=600)
+    parser.add_argument("--train-steps", type=int, default=300)
     parser.add_argument("--checkpoint-steps", type=int, default=100)
     arguments = parser.parse_args()
     tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.INFO)

@@ -7,7 +7,7 @@ from google.cloud import storage
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--job-dir", required=True)
-parser.add_argument("--steps", type=int, default=150)
+parser.add_argument("--steps", type=int, default=90)
 parser.add_argument("--step-seconds", type=float, default=0.02)
 parser.add_argument("--checkpoint-steps", type=int, default=20, help="0: it keeps nothing")
 arguments = parser.parse_args()
