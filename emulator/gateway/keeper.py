@@ -70,7 +70,10 @@ class Keeper:
     async def place(self, faults: Sequence[Placed]) -> None:
         """Have requests meet these faults, now and after each restart of the gateway."""
         self._faults = tuple(faults)
-        await self._hand_over_faults()
+        with await self._connect() as control:
+            answer = await _ask(control, {"faults": msgspec.to_builtins(self._faults)})
+        if "error" in answer:
+            raise OperatorError(f"The gateway refused the faults: {answer['error']}")
 
     async def struck(self) -> dict[str, int]:
         """How often each fault has struck, by its id, as far as this gateway knows."""
@@ -98,6 +101,7 @@ class Keeper:
                 "-m",
                 "emulator.gateway.process",
                 *self._arguments,
+                *(("--faults", msgspec.json.encode(self._faults)) if self._faults else ()),
                 "--port",
                 str(self._port),
                 "--ready-fd",
@@ -126,8 +130,6 @@ class Keeper:
         self._port = self.ready.port
         for listener, identity in self._listeners:
             await self._hand_over(listener, identity)
-        if self._faults:
-            await self._hand_over_faults()
 
     async def _keep(self) -> None:
         while True:
@@ -155,12 +157,6 @@ class Keeper:
         answer = await _ask(control, request, listener)
         if "error" in answer:
             raise OperatorError(f"The gateway refused a listener: {answer['error']}")
-
-    async def _hand_over_faults(self) -> None:
-        with await self._connect() as control:
-            answer = await _ask(control, {"faults": msgspec.to_builtins(self._faults)})
-        if "error" in answer:
-            raise OperatorError(f"The gateway refused the faults: {answer['error']}")
 
     async def _connect(self) -> socket.socket:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

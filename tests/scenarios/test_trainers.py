@@ -40,6 +40,8 @@ BRIEF_IN_CONTAINERS: Final = {  # the others, there, are for make test-all
     ("estimator_ps", "1.15"),
     ("container", ""),
 }
+LONG: Final = {"resumes"}  # for make test-all, but for those that are brief somewhere
+BRIEF: Final = {("resumes", "1.15", "namespaces")}
 BUILD_S: Final = 300
 
 
@@ -95,6 +97,8 @@ def parameter(trial: Trial) -> Any:
     name = "-".join(filter(None, [trial.name, trial.runtime, trial.level]))
     marks = [pytest.mark.docker] if trial.level == "container" else []
     if marks and (trial.name, trial.runtime) not in BRIEF_IN_CONTAINERS:
+        marks.append(pytest.mark.soak)
+    if trial.name in LONG and (trial.name, trial.runtime, trial.level) not in BRIEF:
         marks.append(pytest.mark.soak)
     if trial.level == "namespaces" and probe().isolation != "namespaces":
         marks.append(pytest.mark.skip(reason="this machine has no namespaces"))
@@ -164,6 +168,8 @@ def _docker(*command: str) -> None:
 def train(client: Client, trial: Trial) -> Outcome:
     package = package_of(trial.code) if trial.runtime else None
     job = trial.job
+    for fault in trial.expected.get("faults", []):
+        client.faults.add(**fault, job=job["jobId"])
     submit(client, job, Code(package, staging_bucket="gs://fixtures/staging"))
     return wait(client, job["jobId"], timeout_s=800)
 
