@@ -12,7 +12,8 @@ import msgspec
 
 from emulator import ends
 from emulator.activity import Activity
-from emulator.cluster import Exit, Ref, SiteSpec
+from emulator.cluster import Exit, Ref, Replica, SiteSpec
+from emulator.danger import Danger, Struck
 from emulator.ends import Action, Ended, Event, Grace, GraceOver, Idle, Restart, Standing, Stop
 from emulator.errors import OperatorError
 from emulator.fitting import Fitting
@@ -66,6 +67,7 @@ class Attempt:
         spec = job.training_input or TrainingInput()
         laid_out = plan(self._name, spec, self._grounds.catalog, scale=scale)
         project = self._ledger.projects.get(private.project_id)
+        self._whose = (private.project_id, job.job_id)
         self._fitting = Fitting(job, laid_out, self._prepared, self._grounds, project)
         try:
             if private.refs:
@@ -194,9 +196,34 @@ class Attempt:
             if failure is not None:
                 self._events.put_nowait(Ended(task, failure))
                 return
-        self._activity.begin(task.label, time.monotonic())
-        end = await attend(self._name, self._ledger, self._grounds, ref, self._heard)
+        self._heard(task.label)
+        danger = Danger(self._grounds.faults, self._whose, task.label)
+        in_time = asyncio.create_task(self._in_danger(danger, task, ref))
+
+        def heard(text: str) -> None:
+            self._heard(task.label)
+            if self._grounds.faults and (fault := danger.hear(text)):
+                self._preempt(fault, task, ref)
+
+        try:
+            end = await attend(self._name, self._ledger, self._grounds, ref, heard)
+        finally:
+            in_time.cancel()
         self._events.put_nowait(Ended(task, end))
+
+    async def _in_danger(self, danger: Danger, task: Task, ref: Ref) -> None:
+        """Preempt it by the clock, whenever that is due."""
+        while True:
+            if fault := await danger.due():
+                self._preempt(fault, task, ref)
+
+    def _preempt(self, fault: Struck, task: Task, ref: Ref) -> None:
+        grace_s = fault.preempt.grace_s
+        self._warn(
+            f"The machine of the replica {task.type} {task.index} is preempted {fault.reason} "
+            f"({fault.id}): SIGTERM, and SIGKILL after {grace_s:g} s."
+        )
+        self._spawn(self._grounds.runner.stop([ref], grace_s))
 
     def _heard(self, label: str) -> None:
         self._activity.begin(label, time.monotonic())
@@ -204,10 +231,23 @@ class Attempt:
     async def _start(self, task: Task, name: str) -> Exit | None:
         try:
             site = await self._site()
-            await site.start(self._fitting.replica(task, name, site.addresses))
+            await site.start(
+                self._with_full_disk(self._fitting.replica(task, name, site.addresses))
+            )
         except OperatorError as error:
             return Exit("failed_to_start", message=str(error), ended=self._ledger.clock())
         return None
+
+    def _with_full_disk(self, replica: Replica) -> Replica:
+        role, _, index = replica.task.partition("-replica-")
+        fault = self._grounds.faults.full_disk(*self._whose, f"{role}-{index}")
+        if fault is None:
+            return replica
+        fault_id, size = fault
+        self._warn(
+            f"The disk of the replica {role} {index} has room for {size} bytes ({fault_id})."
+        )
+        return msgspec.structs.replace(replica, disk_bytes=size, has_full_disk=True)
 
     async def _site(self) -> Site:
         """The place of the attempt; looked for again, or made, after something was lost."""
@@ -314,13 +354,16 @@ async def attend(
     ref: Ref,
     heard: Callable[[str], None] = lambda _: None,
 ) -> Exit:
-    """Take a replica's lines into the log until it ends; go on after the last one kept."""
+    """Take a replica's lines into the log until it ends; go on after the last one kept.
+
+    ``heard`` is called with the text of each.
+    """
     job, private = ledger.load(name)
     source = f"{ref.site_id}/{ref.name}"
     since = ledger.logs.last_seq(private.project_id, job.job_id, source)
     async for line in grounds.runner.follow(ref, since):
         ledger.logs.append(private.project_id, job.job_id, ref.task, source, line)
-        heard(ref.task)
+        heard(line.text)
     return await grounds.runner.wait(ref)
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from emulator.buckets import Buckets
 from emulator.errors import OperatorError
+from emulator.injection import Injection
 from emulator.names import (
     job_name,
     last_component,
@@ -41,6 +42,7 @@ class Client(Connection):
         super().__init__(url, timeout_s=timeout_s)
         self.project = project
         self.storage = Buckets(self, project)
+        self.faults = Injection(self, project)
 
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, **params: Any

@@ -52,6 +52,7 @@ class Replica(msgspec.Struct, frozen=True):
     ``memory_bytes`` limit it; ``gpus`` are real devices.
     ``disk_bytes`` is what it may write to its working directory and its temporary folders,
     ``processes`` how many processes and threads it may have at once, where that can be kept.
+    With ``has_full_disk`` a write beyond ``disk_bytes`` fails, where such a disk can be made.
     ``preload`` names modules that the process may find imported already: a hint.
     """
 
@@ -67,6 +68,7 @@ class Replica(msgspec.Struct, frozen=True):
     memory_bytes: int | None = None
     cpus: float | None = None
     disk_bytes: int | None = None
+    has_full_disk: bool = False
     processes: int = 8192
     gpus: int = 0
     hostname: str = ""

@@ -7,6 +7,7 @@ import msgspec
 from emulator.accelerators import Policy as GpuPolicy
 from emulator.catalog import Catalog
 from emulator.cluster import Isolation
+from emulator.fault_plan import FaultPlan
 from emulator.limits import Policy as LimitPolicy
 from emulator.runners import Runner
 
@@ -38,6 +39,7 @@ class Grounds(msgspec.Struct, frozen=True):
     ``allow_hosts`` are the hosts outside ("name:port") that replicas may reach.
     ``of_clusters`` answers the isolation level of replicas that are to reach each other, which
     need more of a kernel than single ones: asked when there is such a job, the same if None.
+    ``faults`` are those that befall replicas.
     """
 
     runner: Runner
@@ -46,6 +48,7 @@ class Grounds(msgspec.Struct, frozen=True):
     terms: Terms = Terms()
     allow_hosts: tuple[str, ...] = ()
     of_clusters: Callable[[], Isolation] | None = None
+    faults: FaultPlan = msgspec.field(default_factory=FaultPlan)
 
     def level(self, hosts: tuple[str, ...]) -> Isolation:
         """The isolation level of a job with these hosts; a single replica has none."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from emulator.answer import Answer
     from emulator.client import Client
     from emulator.engine import Engine
+    from emulator.injection import Injection
     from emulator.outcome import Outcome
     from emulator.rehearsal import Rehearsal
     from emulator.savedmodel import SavedModel
@@ -349,6 +350,18 @@ def cmle_deploy(_cmle_rehearsal: "Rehearsal") -> "Callable[..., Deployed]":
 def cmle_predict(_cmle_rehearsal: "Rehearsal") -> "Callable[..., Answer]":
     """``cmle_predict(deployed, instances)``: the answer's document, which knows its instances."""
     return _cmle_rehearsal.versions.predict
+
+
+@pytest.fixture
+def cmle_faults(_cmle_rehearsal: "Rehearsal") -> "Iterator[Injection]":
+    """Faults of the test's project, taken back with the test.
+
+    ``cmle_faults.preempt(replica="worker-0", at_step=50)``, ``.storage(status=503, share=0.2)``,
+    ``.slow_storage(delay_s=0.5)``, ``.full_disk(10_000_000)``, ``.quota("predictions")``,
+    ``.expired_tokens()``; each answers an id, and ``.struck(id)`` how often it has happened.
+    """
+    with _cmle_rehearsal.client.faults as faults:
+        yield faults
 
 
 @pytest.fixture

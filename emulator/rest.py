@@ -29,7 +29,9 @@ class Connection:
 
     def __init__(self, url: str, *, timeout_s: float = 120.0) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self.url, timeout=timeout_s, trust_env=False, headers={"user-agent": "cmle"}
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,7 @@ from emulator.api import application
 from emulator.api.services import Services
 from emulator.datadir import DataDir, Endpoint
 from emulator.environment import before
+from emulator.fault_plan import FaultPlan
 from emulator.gateway.keeper import Keeper, gateway_arguments
 from emulator.grounds import Grounds, Terms
 from emulator.identity import Identity, Kind
@@ -151,7 +152,7 @@ async def _running(
         )
         starting = asyncio.create_task(stack.enter_async_context(keeper.running()))
         try:
-            parts = _assemble(settings, data, place)
+            parts = _assemble(settings, data, place, FaultPlan(keeper))
         finally:
             await starting
         await stack.enter_async_context(_serving_app(data.instance, parts.services))
@@ -227,7 +228,7 @@ def _wanted(settings: Settings) -> engines.Wanted:
     )
 
 
-def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts:
+def _assemble(settings: Settings, data: DataDir, place: engines.Place, faults: FaultPlan) -> _Parts:
     clock = time.time
     store, logs = Store(data.database), Logs(data.logs)
     projects = Projects(settings.project, _rfc3339(clock()))
@@ -241,6 +242,7 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts
         _terms(settings),
         settings.allow_hosts,
         place.of_clusters,
+        faults,
     )
     preparation = Preparation(
         objects,
@@ -278,6 +280,7 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts
         clock=clock,
         limits=Admission(grounds),
         catalog=offered,
+        faults=faults,
     )
     keeps_jobs = settings.keep_jobs
     return _Parts(services, jobs, models, runner, predictions, objects, store, logs, keeps_jobs)

@@ -55,6 +55,15 @@ DELETE_MODEL_WITH_VERSIONS: Final = (
 VERSION_BUSY: Final = "Another operation is in progress for this version."
 ETAG_MISMATCH: Final = "The etag does not match the resource's current one."
 CROSS_ORIGIN: Final = "Requests from web pages of another origin are refused."
+CREDENTIALS_EXPIRED: Final = (
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie "
+    "or other valid authentication credential. See "
+    "https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
+STORAGE_CREDENTIALS: Final = "Invalid Credentials"
+STORAGE_UNAVAILABLE: Final = "We encountered an internal error. Please try again."
+STORAGE_TOO_MANY: Final = "The project exceeded the rate limit for requests. Please slow down."
+STORAGE_TIMEOUT: Final = "The request timed out. Please try again."
 
 
 def machine_unknown(name: str) -> str:
@@ -104,3 +113,11 @@ def label_form(key: str) -> str:
 
 def mask_unsupported(path: str, allowed: tuple[str, ...]) -> str:
     return f"The field '{path}' cannot be updated. Options are [{', '.join(allowed)}]."
+
+
+def prediction_quota(project_number: int) -> str:
+    return (
+        "Quota exceeded for quota metric 'Online prediction requests' and limit 'Online prediction "
+        "requests per minute' of service 'ml.googleapis.com' for consumer "
+        f"'project_number:{project_number}'."
+    )

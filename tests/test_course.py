@@ -11,6 +11,7 @@ import pytest
 from emulator import catalog
 from emulator.cluster import Exit, Replica
 from emulator.datadir import DataDir
+from emulator.fault_plan import FaultPlan
 from emulator.grounds import Grounds, Terms
 from emulator.jobs import Jobs
 from emulator.ledger import Ledger, Report
@@ -54,7 +55,8 @@ class Emulator:
         self.runner = runner
         self.store, self.logs = Store(data.database), Logs(data.logs)
         self.ledger = Ledger(self.store, self.logs, Projects("p", ""), time.time)
-        grounds = Grounds(runner, "none", catalog.load(), terms)
+        self.faults = FaultPlan()
+        grounds = Grounds(runner, "none", catalog.load(), terms, faults=self.faults)
         self.jobs = Jobs(self.ledger, Storage(), grounds, self._prepare, at_once=2)
 
     async def _prepare(self, project_id: str, job: Job, report: Report) -> Prepared:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from emulator import faults
 from emulator.shipped import folder
 from emulator.states import JobState
 
@@ -33,6 +34,7 @@ KNOWN = {
     "options",
     "image",
     "tasks",
+    "faults",
 }
 TIERS = {"BASIC", "STANDARD_1", "PREMIUM_1", "CUSTOM", "BASIC_GPU", "BASIC_TPU"}
 
@@ -57,6 +59,8 @@ def test_fixture_is_whole(trainer: Path) -> None:
     assert code / "trainer" / "__init__.py" in sources
     for path in sources:
         ast.parse(path.read_text())
+    for fault in expected.get("faults", []):
+        faults.parse({"project": "p", **fault})
     _check_way(training, expected, code)
 
 

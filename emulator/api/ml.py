@@ -163,6 +163,7 @@ async def create_job(services: Services, call: Call) -> Reply:
     job = submitted(call.resource(Job))
     validation.check_job(job, services.catalog)
     services.limits.check_job(job, services.catalog)
+    services.faults.check_job(call.project_id, job)
     return await services.jobs.submit(call.project_id, job)
 
 
@@ -267,6 +268,7 @@ async def cancel_operation(services: Services, call: Call) -> Reply:
 
 
 async def predict(services: Services, call: Call) -> Reply:
+    services.faults.check_prediction(call.project)
     status, content = await services.predict.predict(call.name, call.raw)
     return Response(content, status, media_type=JSON)
 

@@ -68,10 +68,13 @@ class Caller(msgspec.Struct, frozen=True):
 
     email: str
     project: Project
+    marks: tuple[str, ...] = ()  # of the faults that earlier tokens have expired by
 
 
-def access_token(email: str) -> str:
-    return f"ya29.cmle.{hashlib.sha256(email.encode()).hexdigest()[:32]}"
+def access_token(caller: Caller, email: str = "") -> str:
+    """A token of the caller's account, or of another that it may speak for."""
+    digest = hashlib.sha256((email or caller.email).encode()).hexdigest()
+    return ".".join(("ya29", "cmle", digest[:32], *caller.marks))
 
 
 def subject(email: str) -> str:
@@ -109,7 +112,7 @@ def grant(services: Services, caller: Caller, asked: dict[str, str]) -> dict[str
     if "target_audience" in claims:
         return {"id_token": token}
     return {
-        "access_token": access_token(email),
+        "access_token": access_token(caller, email),
         "expires_in": LIFETIME_S,
         "scope": str(claims.get("scope") or asked.get("scope") or SCOPE),
         "token_type": "Bearer",
@@ -126,7 +129,8 @@ def _caller(services: Services, request: Request) -> Caller:
     project = services.projects.get(identity.project) if identity.project else None
     project = project or services.projects.default()
     account = f"{project.project_number}-compute@developer.gserviceaccount.com"
-    return Caller(identity.email or account, project)
+    marks = services.faults.token_marks(identity.project)
+    return Caller(identity.email or account, project, marks)
 
 
 def _metadata(services: Services, request: Request) -> Response:
@@ -170,7 +174,7 @@ def _account(services: Services, caller: Caller, parts: list[str], request: Requ
     if not what and query.get("recursive", "").lower() == "true":
         return _metadata_json({"aliases": ["default"], "email": caller.email, "scopes": [SCOPE]})
     if what == "token":
-        token = access_token(caller.email)
+        token = access_token(caller)
         return _metadata_json(
             {"access_token": token, "expires_in": LIFETIME_S - 1, "token_type": "Bearer"}
         )

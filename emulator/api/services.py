@@ -8,6 +8,7 @@ import msgspec
 
 from emulator import unsupported
 from emulator.catalog import Catalog, load
+from emulator.fault_plan import FaultPlan
 from emulator.logs import Entry, Span
 from emulator.projects import Project
 from emulator.resources import Job, Model, Operation, Version
@@ -117,3 +118,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], float] = time.time
     limits: Limits = unsupported
     catalog: Catalog = msgspec.field(default_factory=load)
+    faults: FaultPlan = msgspec.field(default_factory=FaultPlan)

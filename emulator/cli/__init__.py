@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "models": "Create, list, describe and delete models.",
     "versions": "Create, list, describe and delete versions of a model.",
     "predict": "Ask a deployed model for predictions.",
+    "faults": "Inject faults: preemptions, storage that fails, full disks, quotas, tokens.",
     "storage": "List, copy and remove objects.",
     "seed": "Fill a bucket from a local folder.",
     "runtimes": "List and build the environments that trainers run in.",

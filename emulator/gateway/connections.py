@@ -350,7 +350,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._state = self._receive_body
             self._expect_within(BODY_DEADLINE_S)
-        self._spawn(exchange.run(self._board.app(answer), request.scope))
+        self._spawn(exchange.run(self._board.app(answer, request), request.scope))
 
     def _surroundings(self) -> scopes.Surroundings:
         host, port = self._through or (self._layers.asked_name or "localhost", 0)

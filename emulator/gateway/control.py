@@ -6,13 +6,14 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from emulator.cluster import Network
 from emulator.errors import OperatorError
+from emulator.faults import Placed
 from emulator.gateway.listeners import Listener
 from emulator.gateway.relayed import Entrance, Passes
 from emulator.gateway.switchboard import Switchboard
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Network | None = None
     relay: bool = False
     admit: Pass | None = None
+    faults: tuple[Placed, ...] | None = None
     status: bool = False
     shutdown: bool = False
 
@@ -56,6 +58,7 @@ class Control:
     ``{"listen": {identity, allow_hosts, scope}}`` comes with listening sockets (SCM_RIGHTS); they
     are served until the connection that brought them ends. So does ``{"relay": true}``: whoever
     comes through those says who it is, by a pass of ``{"admit": …}`` on the same connection.
+    ``{"faults": […]}`` are those that requests meet from now on, in place of the ones before.
     Only this process's own user may speak.
     """
 
@@ -124,6 +127,9 @@ class _Held:
             raise
         self._open += opened
 
+    def place(self, faults: Sequence[Placed]) -> None:
+        self._board.faults.place(faults)
+
     def admit(self, known: Pass, network: Network | None) -> None:
         self._passes.put(known.secret, known.address, network)
 
@@ -149,10 +155,12 @@ async def _answer(
             elif request.admit is not None:
                 network = _with_exceptions(request.admit.network, governor.allow_hosts)
                 held.admit(request.admit, network)
+            elif request.faults is not None:
+                held.place(request.faults)
             elif request.shutdown:
                 governor.shutdown()
             elif not request.status:
-                return {"error": "A request is one of listen, relay, admit, status, shutdown."}
+                return {"error": f"A request is one of {', '.join(Request.__struct_fields__)}."}
         except (msgspec.DecodeError, OSError, ValueError) as error:
             return {"error": str(error)}
         return {"ok": True, **(governor.status() if request.status else {})}

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from emulator.errors import OperatorError
+from emulator.faults import Placed
 from emulator.identity import Identity
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Keeper:
         self._watch: asyncio.Task[None] | None = None
         self._listeners: list[tuple[socket.socket, Identity]] = []
         self._controls: list[socket.socket] = []
+        self._faults: tuple[Placed, ...] = ()
         self._closing = False
         self._restarted: Callable[[Ready], None] = lambda _: None
         self.ready = Ready(0, 0)
@@ -65,6 +67,22 @@ class Keeper:
         self._listeners.append((listener, identity))
         await self._hand_over(listener, identity)
 
+    async def place(self, faults: Sequence[Placed]) -> None:
+        """Have requests meet these faults, now and after each restart of the gateway."""
+        self._faults = tuple(faults)
+        with await self._connect() as control:
+            answer = await _ask(control, {"faults": msgspec.to_builtins(self._faults)})
+        if "error" in answer:
+            raise OperatorError(f"The gateway refused the faults: {answer['error']}")
+
+    async def struck(self) -> dict[str, int]:
+        """How often each fault has struck, by its id, as far as this gateway knows."""
+        found = (await self.status())["struck"]
+        self._faults = tuple(
+            msgspec.structs.replace(it, struck=found.get(it.id, it.struck)) for it in self._faults
+        )
+        return dict(found)
+
     def when_restarted(self, call: Callable[[Ready], None]) -> None:
         """Have the successor of a gateway that died announced."""
         self._restarted = call
@@ -83,6 +101,7 @@ class Keeper:
                 "-m",
                 "emulator.gateway.process",
                 *self._arguments,
+                *(("--faults", msgspec.json.encode(self._faults)) if self._faults else ()),
                 "--port",
                 str(self._port),
                 "--ready-fd",

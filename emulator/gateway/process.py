@@ -19,8 +19,10 @@ import msgspec
 from emulator.cluster import Network
 from emulator.datadir import DataDir
 from emulator.errors import OperatorError
+from emulator.faults import Placed
 from emulator.gateway.authority import Authority
 from emulator.gateway.control import Control, Governor
+from emulator.gateway.faults import Faults
 from emulator.gateway.forward import SILENCE_S, Forward
 from emulator.gateway.listeners import Listener, bind, bind_path
 from emulator.gateway.switchboard import Switchboard
@@ -45,6 +47,7 @@ class Options(msgspec.Struct, frozen=True):
     fake_gcs_server: Path | str
     socket: Path | None = None
     allow_hosts: tuple[str, ...] = ()
+    faults: tuple[Placed, ...] = ()
     ready_fd: int | None = None
     grace_s: float = 30.0
 
@@ -95,9 +98,6 @@ async def _serving(
             Upstream(f"\0cmle-app-{instance}", idle_s=SILENCE_S)
         )
 
-        def state() -> dict[str, Any]:
-            return {"port": port, "pid": os.getpid(), "fake_gcs_pid": storage.fake_gcs_pid}
-
         authority = Authority.open(data_dir.authority, _now())
         board = Switchboard(
             storage=storage,
@@ -107,6 +107,13 @@ async def _serving(
             ways_out=WaysOut.of(environment, port),
             port=port,
         )
+        board.faults = Faults(storage.project_of)
+        board.faults.place(options.faults)
+
+        def state() -> dict[str, Any]:
+            known = {"port": port, "pid": os.getpid(), "fake_gcs_pid": storage.fake_gcs_pid}
+            return {**known, "struck": board.faults.struck()}
+
         stack.push_async_callback(board.close, _LEAVE_S)
         user = Network(Identity(), "google", options.allow_hosts)
         stack.callback((await Listener.open(sock, user, board)).stop)
@@ -190,6 +197,7 @@ def _options(argv: Sequence[str]) -> Options:
     storage.add_argument("--fake-gcs-url", help="of one that runs already")
     parser.add_argument("--socket", type=Path, help="a Unix socket for users, beside the port")
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME[:PORT]")
+    parser.add_argument("--faults", default="[]", help="those that requests meet, as JSON")
     parser.add_argument("--ready-fd", type=int, help="gets one line of JSON when all is ready")
     parser.add_argument("--grace", type=float, default=30.0, help="seconds without an emulator")
     given = parser.parse_args(argv)
@@ -199,6 +207,7 @@ def _options(argv: Sequence[str]) -> Options:
         fake_gcs_server=given.fake_gcs_server or given.fake_gcs_url,
         socket=given.socket,
         allow_hosts=tuple(given.allow_host),
+        faults=msgspec.json.decode(given.faults, type=tuple[Placed, ...]),
         ready_fd=given.ready_fd,
         grace_s=given.grace,
     )

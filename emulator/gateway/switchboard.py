@@ -10,7 +10,9 @@ from starlette.types import ASGIApp
 from emulator.cluster import Network
 from emulator.gateway import forward
 from emulator.gateway.exchanges import refuse
+from emulator.gateway.faults import Faults
 from emulator.gateway.routes import Outside, Place, Refusal
+from emulator.gateway.scopes import Request
 from emulator.gateway.tls import Contexts
 from emulator.gateway.ways_out import WaysOut
 from emulator.identity import Identity
@@ -51,6 +53,7 @@ class Switchboard:
         self._places = {Place.STORAGE: storage, Place.APPLICATION: application}
         self.contexts = contexts
         self.ways_out = ways_out
+        self.faults = Faults()
         self.port = port  # of the user's listener
         self.inbox = bytearray(READ_AT_ONCE)
         self.plain = bytearray(READ_AT_ONCE)
@@ -61,15 +64,16 @@ class Switchboard:
         self._ca_path = ca_path
         self._reported: dict[tuple[object, ...], float] = {}
 
-    def app(self, answer: Place | Outside | Refusal) -> ASGIApp:
-        """The application behind an answer of ``routes.request``."""
+    def app(self, answer: Place | Outside | Refusal, request: Request) -> ASGIApp:
+        """The application behind an answer of ``routes.request``, or the fault before it."""
         match answer:
             case Refusal():
                 return refuse(answer)
             case Outside():
                 return forward.outside(answer, self.ways_out)
             case Place():
-                return self._places[answer]
+                app = self._places[answer]
+                return self.faults.before(app, answer, request) if self.faults else app
 
     async def sweep(self) -> None:
         """End connections whose deadline has passed, for ever."""

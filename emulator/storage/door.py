@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from emulator.errors import OperatorError
 from emulator.storage import batch, fields, routes
+from emulator.storage.addresses import HOST
 from emulator.storage.blobs import Blobs
 from emulator.storage.database import Full
 from emulator.storage.fake_gcs import FakeGcs
@@ -36,10 +36,6 @@ from emulator.storage.upload_methods import Uploads
 from emulator.storage.xml_api import XmlApi
 
 _OK: Final = 200
-_HOST: Final = re.compile(
-    r"(?:(?P<bucket>[a-z0-9._-]+)\.)?"
-    r"(?:storage|storage-(?:up|down)load|commondatastorage)\.googleapis\.com"
-)
 
 
 class _Unreadable(Exception):
@@ -56,6 +52,7 @@ class Door:
         server: FakeGcs | OutsideFakeGcs | None = None,
     ) -> None:
         uploads = Uploads(storehouse, sessions)
+        self.project_of = storehouse.project_of  # of a bucket; empty if there is none
         self._routes = Routes(storehouse, uploads)
         self._xml = XmlApi(storehouse, uploads)
         self._server = server
@@ -99,7 +96,7 @@ class Door:
             return Reply.refused(backend_error(str(error)))
 
     async def _answer(self, request: Request) -> Reply:
-        host = _HOST.fullmatch(request.host.lower().partition(":")[0])
+        host = HOST.fullmatch(request.host.lower().partition(":")[0])
         where = routes.target(request.path, short=host is None)
         if where is None and host is None:
             raise no_path(request.path)

@@ -10,13 +10,16 @@ from emulator.errors import CmleError
 _XML_CODES: Final = {
     304: "NotModified",
     400: "InvalidArgument",
+    401: "AuthenticationRequired",
     403: "AccessDenied",
     404: "NoSuchKey",
     405: "MethodNotAllowed",
+    408: "RequestTimeout",
     409: "BucketAlreadyExists",
     412: "PreconditionFailed",
     413: "EntityTooLarge",
     416: "InvalidRange",
+    429: "SlowDown",
     501: "NotImplemented",
     503: "ServiceUnavailable",
 }

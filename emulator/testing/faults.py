@@ -7,16 +7,12 @@ from typing import Final
 import msgspec
 from starlette.types import ASGIApp
 
-from emulator.errors import ApiError, Internal, ResourceExhausted, Unavailable
+from emulator import quota as quotas
+from emulator.errors import ApiError, Internal, Unavailable
 from emulator.gateway.exchanges import refuse
 from emulator.gateway.routes import Place, Refusal
-from emulator.resources import Job, TrainingInput
 from emulator.storage.refusals import Refusal as StorageRefusal
 
-_QUOTA: Final = (
-    "0 A100, 0 K80, 0 P100, 0 P4, 0 T4, 0 TPU_V2, 0 TPU_V2_POD, 0 TPU_V3, 0 TPU_V3_POD, 0 V100"
-    " accelerators"
-)
 _REASONS: Final = {
     401: "authError",
     403: "forbidden",
@@ -69,28 +65,7 @@ def internal(message: str = "Internal error encountered.") -> Internal:
     return Internal(message)
 
 
-def quota(project_id: str, job: Job) -> ResourceExhausted:
-    """429: the accelerators of this job are more than a new project has."""
-    spec = job.training_input or TrainingInput()
-    configs = (spec.master_config, spec.worker_config, spec.parameter_server_config)
-    asked = [
-        config.accelerator_config
-        for config in configs
-        if config is not None and config.accelerator_config is not None
-    ]
-    count = asked[0].count if asked else 1
-    kind = asked[0].type.removeprefix("NVIDIA_").removeprefix("TESLA_") if asked else "K80"
-    text = f"The request for {count} {kind} accelerators exceeds the allowed maximum of {_QUOTA}."
-    return ResourceExhausted(
-        f"Quota failure for project {project_id}. {text} To read more about Cloud ML Engine "
-        "quota, see https://cloud.google.com/ml-engine/quotas.",
-        [
-            {
-                "@type": "type.googleapis.com/google.rpc.QuotaFailure",
-                "violations": [{"subject": project_id, "description": text}],
-            }
-        ],
-    )
+quota = quotas.of_jobs
 
 
 def _written(error: ApiError, place: Place) -> Refusal:

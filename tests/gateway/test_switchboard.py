@@ -4,7 +4,8 @@ import pytest
 
 from emulator.cluster import Network
 from emulator.gateway import switchboard
-from emulator.gateway.routes import Outside, Place, Refusal
+from emulator.gateway.routes import Asked, Outside, Place, Refusal
+from emulator.gateway.scopes import Request
 from emulator.identity import Identity, Kind
 from tests.gateway.conftest import Gateway, read_answer
 
@@ -14,7 +15,8 @@ JOB = Identity(Kind.JOB, "p", "job1")
 def test_every_answer_of_routing_has_an_application(gateway: Gateway) -> None:
     answers = [*Place, Outside("h", 1), Refusal(404, "", b"")]
 
-    assert all(callable(gateway.board.app(answer)) for answer in answers)
+    request = Request(Asked("localhost", 80, "/"), {})
+    assert all(callable(gateway.board.app(answer, request)) for answer in answers)
 
 
 def test_reports_come_once_for_each_who_and_what(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emulator.cluster import Bind, Line, Network
+from emulator.cluster import Bind, Exit, Line, Network
 from emulator.identity import Identity, Kind
+from emulator.lifecycle import is_retryable
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Bench
@@ -183,6 +184,54 @@ def test_enough_memory_is_not(anywhere: "Bench") -> None:
 
 
 # -- its ways in and out
+
+
+def test_a_full_disk_refuses_to_be_written(anywhere: "Bench") -> None:
+    code = """
+        import errno, time
+        try:
+            with open("large", "wb") as file:
+                file.write(b"x" * (3 << 20))
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+        else:
+            time.sleep(600)
+    """
+    lines, end = anywhere.outcome(
+        textwrap.dedent(code), disk_bytes=1 << 20, has_full_disk=True, memory_bytes=256 << 20
+    )
+    if anywhere.isolation == "none":  # nobody can make such a disk there
+        assert "held 3 MB, more than the 1 MB" in end.message
+    else:
+        assert (texts(lines), end.code) == (["ENOSPC"], 0)
+
+
+def test_a_disk_has_room_for_what_it_has_room_for(anywhere: "Bench") -> None:
+    code = "open('large', 'wb').write(b'x' * (3 << 20)); open('/tmp/x', 'w').close()"
+    _, end = anywhere.outcome(code, disk_bytes=4 << 20, has_full_disk=True)
+    assert end.code == 0
+
+
+def test_one_goes_and_the_others_stay(anywhere: "Bench") -> None:
+    """As when one machine of a job's is preempted."""
+    waits = (
+        "import pathlib, time\nprint('up')\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)"
+    )
+
+    async def work() -> tuple[Exit, Exit]:
+        stays = await anywhere.start(waits, name="worker-0")
+        goes = await anywhere.start(waits, name="worker-1")
+        for ref in (stays, goes):
+            await anywhere.until_line(ref, "up")
+        await anywhere.runner.stop([goes], 0)
+        gone = await anywhere.runner.wait(goes)
+        await anywhere.touch(stays, "go")
+        return gone, await anywhere.runner.wait(stays)
+
+    gone, stayed = anywhere.run(work())
+    assert (gone.reason, gone.signal) == ("stopped", 9)
+    assert is_retryable(gone)
+    assert stayed.succeeded
 
 
 def test_serves_on_the_sockets_that_it_inherits(bench: "Bench") -> None:

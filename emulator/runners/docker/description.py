@@ -26,6 +26,7 @@ _LEAST_CPUS: Final = 0.01
 _LEAST_MEMORY: Final = 6 << 20
 _GATEWAY: Final = "127.0.0.1:{gateway_port}"
 _PORT: Final = "{gateway_port}"
+_OPEN: Final = f"mode=1777,uid={USER},gid={USER},exec"
 _PROXY_PORT: Final = 80
 
 
@@ -112,6 +113,10 @@ def _host_config(replica: Replica, around: Surroundings) -> dict[str, Any]:
             if (name := volume_of(bind))
         ],
     }
+    if replica.has_full_disk:
+        config["Tmpfs"] = dict.fromkeys(
+            _full_folders(replica), f"size={replica.disk_bytes},{_OPEN}"
+        )
     config["ExtraHosts"] = [f"{host}:{address}" for host, address in around.hosts.items()]
     if around.gateway:
         config["ExtraHosts"] += [f"{name}:{around.gateway}" for name in around.names]
@@ -126,6 +131,11 @@ def _host_config(replica: Replica, around: Surroundings) -> dict[str, Any]:
     elif replica.gpus:
         config["Runtime"] = "nvidia"
     return config
+
+
+def _full_folders(replica: Replica) -> tuple[str, ...]:
+    """Each a file system of its own; an image's own working directory may hold its program."""
+    return ("/tmp", WORK_TARGET) if replica.argv else ("/tmp",)  # noqa: S108 the container's
 
 
 def _environment(replica: Replica, around: Surroundings) -> dict[str, str]:

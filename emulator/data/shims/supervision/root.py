@@ -83,6 +83,17 @@ class Root:
         if source == target and not writable:
             self._same.append(target)
 
+    def own(self, target: str) -> None:
+        """Have a folder at ``target`` that is in this root itself, as /tmp is."""
+        os.makedirs(self._inside(os.path.normpath(target)), 0o755, exist_ok=True)
+
+    def leave(self, size: int) -> None:
+        """Leave room for ``size`` more bytes: a write beyond them fails."""
+        used = os.statvfs(self.place)
+        total = (used.f_blocks - used.f_bfree) * used.f_frsize + size
+        flags = kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV
+        kernel.mount(None, self.place, flags=flags, data=f"size={total}")
+
     def enter(self) -> None:
         kernel.make_read_only(self._writable)
         kernel.change_root(self.place)

@@ -77,7 +77,8 @@ class Plan:
     @property
     def scratch_bytes(self) -> int | None:
         """What /tmp and the other places of its own may hold: they are in memory."""
-        limits = [self.replica.get("disk_bytes"), self.replica.get("memory_bytes")]
+        disk = None if self.replica.get("has_full_disk") else self.replica.get("disk_bytes")
+        limits = [disk, self.replica.get("memory_bytes")]
         return min((limit for limit in limits if limit), default=None)
 
 
@@ -201,8 +202,14 @@ def _furnish(plan: Plan, control: socket.socket) -> None:
     binds = [dict(bind) for bind in plan.replica.get("binds", ())]
     if plan.cwd == plan.replica["work_dir"]:
         binds.append({"source": plan.cwd, "target": plan.cwd, "writable": True})
+    full = plan.replica.get("has_full_disk")
     for bind in sorted(binds, key=lambda bind: bind["target"].count("/")):
-        root.bind(bind["source"], bind["target"], writable=bind.get("writable", False))
+        if full and bind["source"] == plan.replica["work_dir"]:
+            root.own(bind["target"])
+        else:
+            root.bind(bind["source"], bind["target"], writable=bind.get("writable", False))
+    if full:
+        root.leave(plan.replica["disk_bytes"])
     root.enter()
 
 
