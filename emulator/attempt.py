@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import math
-import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
@@ -194,19 +193,19 @@ class Attempt:
             if failure is not None:
                 self._events.put_nowait(Ended(task, failure))
                 return
-        self._activity.begin(task.label, time.monotonic())
+        self._activity.begin(task.label, _seconds())
         end = await attend(self._name, self._ledger, self._grounds, ref, self._heard)
         self._events.put_nowait(Ended(task, end))
 
     def _heard(self, label: str) -> None:
-        self._activity.begin(label, time.monotonic())
+        self._activity.begin(label, _seconds())
 
     async def _start(self, task: Task, name: str) -> Exit | None:
         try:
             site = await self._site()
             await site.start(self._fitting.replica(task, name, site.addresses))
         except OperatorError as error:
-            return Exit("failed_to_start", message=str(error), ended=self._ledger.clock())
+            return Exit("failed_to_start", message=str(error), ended=self._ledger.timelines.clock())
         return None
 
     async def _site(self) -> Site:
@@ -262,8 +261,8 @@ class Attempt:
         if refs and isinstance(self._grounds.runner, Metered):
             used = await self._grounds.runner.usage([self._refs[task] for task in tasks])
             labels = {refs[name].label: it for name, it in used.items() if name in refs}
-            self._activity.used(labels, time.monotonic())
-        now = time.monotonic()
+            self._activity.used(labels, _seconds())
+        now = _seconds()
         return [task for task in tasks if self._activity.quiet_s(task.label, now) >= window_s]
 
     async def _introduce(self) -> None:
@@ -302,6 +301,11 @@ class Attempt:
             self._all_up.set()
 
 
+def _seconds() -> float:
+    """What activity is measured in: replicas have the time of this machine, whatever is skipped."""
+    return asyncio.get_running_loop().time()
+
+
 def _when(event: Event) -> float:
     """When it came about; what has no time is said last."""
     return (event.exit.ended or math.inf) if isinstance(event, Ended) else math.inf
@@ -319,7 +323,9 @@ async def attend(
     source = f"{ref.site_id}/{ref.name}"
     since = ledger.logs.last_seq(private.project_id, job.job_id, source)
     async for line in grounds.runner.follow(ref, since):
-        ledger.logs.append(private.project_id, job.job_id, ref.task, source, line)
+        time = ledger.timelines.of(private.project_id).at(line.time)
+        dated = msgspec.structs.replace(line, time=time)
+        ledger.logs.append(private.project_id, job.job_id, ref.task, source, dated)
         heard(ref.task)
     return await grounds.runner.wait(ref)
 

@@ -44,7 +44,7 @@ _STORAGE_PATHS: Final = re.compile(
 )
 _APPLICATION_PATHS: Final = re.compile(
     r"/(?:(?:v\d+[a-z0-9]*|discovery|\$discovery|computeMetadata|oauth2|o/oauth2|compute"
-    r"|token|console)(?:/.*)?)?",
+    r"|token|console|cmle)(?:/.*)?)?",
     re.DOTALL,
 )
 _DISCOVERY_ON_STORAGE: Final = re.compile(
