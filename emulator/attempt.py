@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import math
-import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
@@ -226,7 +225,7 @@ class Attempt:
         self._spawn(self._grounds.runner.stop([ref], grace_s))
 
     def _heard(self, label: str) -> None:
-        self._activity.begin(label, time.monotonic())
+        self._activity.begin(label, _seconds())
 
     async def _start(self, task: Task, name: str) -> Exit | None:
         try:
@@ -235,7 +234,7 @@ class Attempt:
                 self._with_full_disk(self._fitting.replica(task, name, site.addresses))
             )
         except OperatorError as error:
-            return Exit("failed_to_start", message=str(error), ended=self._ledger.clock())
+            return Exit("failed_to_start", message=str(error), ended=self._ledger.timelines.clock())
         return None
 
     def _with_full_disk(self, replica: Replica) -> Replica:
@@ -302,8 +301,8 @@ class Attempt:
         if refs and isinstance(self._grounds.runner, Metered):
             used = await self._grounds.runner.usage([self._refs[task] for task in tasks])
             labels = {refs[name].label: it for name, it in used.items() if name in refs}
-            self._activity.used(labels, time.monotonic())
-        now = time.monotonic()
+            self._activity.used(labels, _seconds())
+        now = _seconds()
         return [task for task in tasks if self._activity.quiet_s(task.label, now) >= window_s]
 
     async def _introduce(self) -> None:
@@ -342,6 +341,11 @@ class Attempt:
             self._all_up.set()
 
 
+def _seconds() -> float:
+    """What activity is measured in: replicas have the time of this machine, whatever is skipped."""
+    return asyncio.get_running_loop().time()
+
+
 def _when(event: Event) -> float:
     """When it came about; what has no time is said last."""
     return (event.exit.ended or math.inf) if isinstance(event, Ended) else math.inf
@@ -362,7 +366,9 @@ async def attend(
     source = f"{ref.site_id}/{ref.name}"
     since = ledger.logs.last_seq(private.project_id, job.job_id, source)
     async for line in grounds.runner.follow(ref, since):
-        ledger.logs.append(private.project_id, job.job_id, ref.task, source, line)
+        time = ledger.timelines.of(private.project_id).at(line.time)
+        dated = msgspec.structs.replace(line, time=time)
+        ledger.logs.append(private.project_id, job.job_id, ref.task, source, dated)
         heard(line.text)
     return await grounds.runner.wait(ref)
 

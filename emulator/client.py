@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from emulator.buckets import Buckets
+from emulator.clock import Clock
 from emulator.errors import OperatorError
 from emulator.injection import Injection
 from emulator.names import (
@@ -42,6 +43,7 @@ class Client(Connection):
         super().__init__(url, timeout_s=timeout_s)
         self.project = project
         self.storage = Buckets(self, project)
+        self.clock = Clock(self, project)
         self.faults = Injection(self, project)
 
     def call(
@@ -79,16 +81,17 @@ class Client(Connection):
         self,
         job_id: str,
         *,
+        state: str = "",
         timeout_s: float | None = None,
         seen: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> dict[str, Any]:
-        """The job once it has ended; ``seen`` is called with every answer on the way."""
+        """The job once it is in this state, or has ended; ``seen`` gets every answer on the way."""
         began = time.monotonic()
         deadline = None if timeout_s is None else began + timeout_s
         while True:
             job = self.job(job_id)
             seen(job)
-            if JobState(job["state"]).is_terminal:
+            if job["state"] == state or JobState(job["state"]).is_terminal:
                 return job
             if deadline is not None and time.monotonic() > deadline:
                 raise OperatorError(

@@ -8,11 +8,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 
 import msgspec
 
-from emulator import schema
+from emulator import scheduling
 from emulator.attempt import Attempt, attend
 from emulator.cluster import Exit, Ref
 from emulator.ends import Standing
@@ -21,13 +20,11 @@ from emulator.grounds import Grounds
 from emulator.ledger import Ledger, Report
 from emulator.lifecycle import Failure
 from emulator.plan import MASTER
-from emulator.resources import Job, TrainingInput
+from emulator.resources import Job
 from emulator.states import JobState
 from emulator.training import Prepared
 
 log = logging.getLogger(__name__)
-
-DEFAULT_RUNNING_TIME_S: Final = 604_800.0
 
 Prepare = Callable[[str, Job, Report], Awaitable[Prepared]]
 
@@ -57,6 +54,7 @@ class Course:
         self._prepare = prepare
         self._slots = slots
         self._cancelled = asyncio.Event()
+        self._drop_due: Callable[[], None] | None = None
 
     def cancel(self) -> None:
         """The record says CANCELLING already; end the work."""
@@ -78,12 +76,34 @@ class Course:
         await self._remove_site()
         self._ledger.logs.release(private.project_id, job.job_id)
 
+    def _watch_time(self) -> None:
+        """Cancel the job when its maxWaitTime, or, once RUNNING, its maxRunningTime is over."""
+        self._forget_time()
+        job, private = self._ledger.load(self._name)
+        if due := scheduling.due(job):
+            self._drop_due = self._ledger.timelines.call_at(
+                private.project_id, due.moment, lambda: self._overdue(due.text)
+            )
+
+    def _forget_time(self) -> None:
+        if self._drop_due is not None:
+            self._drop_due()
+
+    def _overdue(self, text: str) -> None:
+        state = self._ledger.state(self._name)
+        if not state.is_terminal and state != JobState.CANCELLING:
+            self._ledger.say(self._name, text, severity="WARNING")
+            self._ledger.move(self._name, JobState.CANCELLING)
+            self.cancel()
+
     async def _work_until_cancelled(self) -> None:
+        self._watch_time()
         work = asyncio.create_task(self._work())
         cancelled = asyncio.create_task(self._cancelled.wait())
         try:
             await asyncio.wait({work, cancelled}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._forget_time()
             for task in (work, cancelled):
                 task.cancel()
             await asyncio.gather(work, cancelled, return_exceptions=True)
@@ -91,8 +111,12 @@ class Course:
             raise error
 
     async def _work(self) -> None:
+        await self._queue()
         async with self._slots:
-            if self._ledger.state(self._name) == JobState.QUEUED:
+            state = self._ledger.state(self._name)
+            if state == JobState.CANCELLING:
+                return
+            if state == JobState.QUEUED:
                 self._ledger.move(self._name, JobState.PREPARING)
                 self._ledger.say(self._name, "Waiting for job to be provisioned.")
             job, private = self._ledger.load(self._name)
@@ -103,23 +127,22 @@ class Course:
             except PreparationFailed as failure:
                 self._ledger.fail(self._name, [Failure(MASTER.type, MASTER.index, failure.end)])
                 return
-            limit = asyncio.timeout(self._seconds_left())
-            try:
-                async with limit:
-                    await self._train(prepared, limit)
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                text = "The job ran longer than its maxRunningTime and is cancelled."
-                self._ledger.say(self._name, text, severity="WARNING")
-                self._ledger.move(self._name, JobState.CANCELLING)
+            await self._train(prepared)
 
-    async def _train(self, prepared: Prepared, limit: asyncio.Timeout) -> None:
+    async def _queue(self) -> None:
+        """The time that jobs wait on the service, whatever this machine has free."""
+        job, private = self._ledger.load(self._name)
+        if job.state == JobState.QUEUED and job.create_time is not None:
+            timelines, project = self._ledger.timelines, private.project_id
+            moment = job.create_time.timestamp() + timelines.queue_delay_s(project)
+            if moment > timelines.now(project):
+                await timelines.sleep_until(project, moment)
+
+    async def _train(self, prepared: Prepared) -> None:
         def running() -> None:
             if self._ledger.state(self._name) == JobState.PREPARING:
                 self._ledger.move(self._name, JobState.RUNNING)
-                seconds = self._seconds_left() or 0.0
-                limit.reschedule(asyncio.get_running_loop().time() + seconds)
+                self._watch_time()
 
         while True:
             attempt = Attempt(self._name, self._ledger, self._grounds, prepared, running)
@@ -165,13 +188,3 @@ class Course:
     async def _close(self, refs: Sequence[Ref]) -> None:
         for site in {ref.site_id for ref in refs}:
             await self._grounds.runner.forget(site)
-
-    def _seconds_left(self) -> float | None:
-        """Of its maxRunningTime, which is counted from when the job is RUNNING."""
-        job, _ = self._ledger.load(self._name)
-        if job.start_time is None:
-            return None
-        spec = job.training_input or TrainingInput()
-        asked = spec.scheduling.max_running_time if spec.scheduling else ""
-        limit = schema.duration_s(asked) if asked else DEFAULT_RUNNING_TIME_S
-        return max(0.0, limit - (self._ledger.now() - job.start_time).total_seconds())

@@ -48,7 +48,8 @@ class Jobs:
         if self._ledger.exists(name):
             raise _duplicate()
         await self._check_reachable(job, project.service_agent)
-        queued = msgspec.structs.replace(job, state=JobState.QUEUED, create_time=self._ledger.now())
+        now = self._ledger.now(project_id)
+        queued = msgspec.structs.replace(job, state=JobState.QUEUED, create_time=now)
         if not self._ledger.enter(name, queued, Private(project_id)):
             raise _duplicate()
         for text in (

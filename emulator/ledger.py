@@ -1,7 +1,7 @@
 """A job's record and its log: every change of state is written here, and by its table."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -19,6 +19,7 @@ from emulator.projects import Projects
 from emulator.resources import Job, TrainingOutput
 from emulator.states import JobState
 from emulator.store import Record, Store
+from emulator.timelines import Timelines
 
 KIND: Final = "jobs"
 BASIC_UNITS: Final = 0.3878  # ML units an hour
@@ -55,17 +56,15 @@ class Report(Protocol):
 class Ledger:
     """Load, save and move jobs by full name; say things in their logs."""
 
-    def __init__(
-        self, store: Store, logs: Logs, projects: Projects, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Store, logs: Logs, projects: Projects, timelines: Timelines) -> None:
         self._store = store
         self.logs = logs
         self.projects = projects
-        self.clock = clock
+        self.timelines = timelines
 
-    def now(self) -> datetime:
-        """The time in whole seconds, as the service's timestamps are."""
-        return datetime.fromtimestamp(int(self.clock()), UTC)
+    def now(self, project_id: str) -> datetime:
+        """The project's time in whole seconds, as the service's timestamps are."""
+        return datetime.fromtimestamp(int(self.timelines.now(project_id)), UTC)
 
     def exists(self, name: str) -> bool:
         return self._store.get(name) is not None
@@ -100,7 +99,7 @@ class Ledger:
     def move(self, name: str, state: JobState, **fields: Any) -> None:
         job, private = self.load(name)
         if state == JobState.RUNNING:
-            fields.setdefault("start_time", self.now())
+            fields.setdefault("start_time", self.now(private.project_id))
         after = JobState(job.state).to(state)
         self.save(name, msgspec.structs.replace(job, state=after, **fields), private)
 
@@ -109,7 +108,7 @@ class Ledger:
         job, private = self.load(name)
         if job.state == JobState.CANCELLING and state != JobState.CANCELLED:
             return
-        now = self.now()
+        now = self.now(private.project_id)
         hours = (now - (job.start_time or now)).total_seconds() / 3600
         units = round(hours * private.units_per_hour, 2)
         output = TrainingOutput(consumed_ml_units=units) if units else TrainingOutput()
@@ -146,7 +145,7 @@ class Ledger:
             private.project_id,
             job.job_id,
             message,
-            time=self.clock(),
+            time=self.timelines.now(private.project_id),
             severity=severity,
             task=task,
         )

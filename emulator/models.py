@@ -36,19 +36,22 @@ class _ModelPrivate(msgspec.Struct, frozen=True):
 
 
 class Models:
-    """Create, look at, change and delete models and versions; ``resume`` after a restart."""
+    """Create, look at, change and delete models and versions; ``resume`` after a restart.
+
+    ``now`` answers the time of a project, in seconds since the epoch.
+    """
 
     def __init__(
         self,
         store: Store,
         operations: Operations,
         rollout: Deployments,
-        clock: Callable[[], float],
+        now: Callable[[str], float],
     ) -> None:
         self._store = store
         self._operations = operations
         self._rollout = rollout
-        self._clock = clock
+        self._now = now
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     # -- models
@@ -114,8 +117,9 @@ class Models:
         if self._store.get(name) is not None:
             raise _version_exists()
         await self._rollout.check(version)
+        now = datetime.fromtimestamp(int(self._now(project_id)), UTC)
         created = msgspec.structs.replace(
-            version, name=name, state=VersionState.CREATING, create_time=self._now()
+            version, name=name, state=VersionState.CREATING, create_time=now
         )
         with self._store.transaction():
             if not self._store.insert(Record(VERSIONS, name, model, msgspec.json.encode(created))):
@@ -317,9 +321,6 @@ class Models:
     def _write(self, record: Record, resource: Model | Version) -> None:
         document = msgspec.json.encode(resource)
         self._store.replace(msgspec.structs.replace(record, document=document))
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(int(self._clock()), UTC)
 
 
 def _read(record: Record, kind: type[_T]) -> _T:

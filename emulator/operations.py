@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from emulator.errors import NotFound
-from emulator.names import operation_name, project_name
+from emulator.names import components, operation_name, project_name
 from emulator.projects import number_of
 from emulator.resources import Operation, OperationMetadata, Status, Version
 from emulator.store import Record, Store
@@ -21,11 +21,11 @@ OperationType = Literal[
 
 
 class Operations:
-    """Begin, end, get, list and cancel operations."""
+    """Begin, end, get, list and cancel operations; ``now`` answers the time of a project."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, now: Callable[[str], float]) -> None:
         self._store = store
-        self._clock = clock
+        self._now = now
         self.cancellations: dict[str, Callable[[], None]] = {}
 
     def get(self, project_id: str, operation_id: str) -> Operation:
@@ -59,7 +59,8 @@ class Operations:
         words.append(model_name.rsplit("/", 1)[-1])
         if version is not None:
             words.append(version.name.rsplit("/", 1)[-1])
-        now = datetime.fromtimestamp(self._clock(), UTC)
+        seconds = self._now(project_id)
+        now = datetime.fromtimestamp(seconds, UTC)
         metadata = OperationMetadata(
             create_time=now,
             start_time=now,
@@ -68,7 +69,7 @@ class Operations:
             version=version,
             project_number=number_of(project_id),
         )
-        stamp = int(self._clock() * 1000)
+        stamp = int(seconds * 1000)
         while True:
             operation_id = f"{'_'.join(words)}-{stamp}"
             operation = Operation(name=operation_name(project_id, operation_id), metadata=metadata)
@@ -95,6 +96,7 @@ class Operations:
     ) -> Operation:
         operation = self._load(name)
         metadata = operation.metadata or OperationMetadata()
+        now = self._now(components(name)["projects"])
         ended = msgspec.structs.replace(
             operation,
             done=True,
@@ -102,7 +104,7 @@ class Operations:
             error=error,
             metadata=msgspec.structs.replace(
                 metadata,
-                end_time=datetime.fromtimestamp(self._clock(), UTC),
+                end_time=datetime.fromtimestamp(now, UTC),
                 version=response or metadata.version,
             ),
         )

@@ -13,6 +13,7 @@ from emulator.meeting import Meeting, Room
 if TYPE_CHECKING:
     from emulator.answer import Answer
     from emulator.client import Client
+    from emulator.clock import Clock
     from emulator.engine import Engine
     from emulator.injection import Injection
     from emulator.outcome import Outcome
@@ -329,6 +330,16 @@ def cmle_wait(_cmle_rehearsal: "Rehearsal") -> "Callable[..., Outcome]":
 def cmle_logs(_cmle_rehearsal: "Rehearsal") -> Callable[[str], list[str]]:
     """``cmle_logs(job_id)``: the lines of a job's log so far."""
     return _cmle_rehearsal.logs
+
+
+@pytest.fixture
+def cmle_clock(cmle_project: str, _cmle_rehearsal: "Rehearsal") -> "Clock":
+    """The time of the test's own project: ``cmle_clock.advance(hours=2)``; trainers do not have it.
+
+    ``cmle_clock.queue_jobs(hours=1)`` keeps the jobs that follow QUEUED for as long.
+    """
+    del cmle_project
+    return _cmle_rehearsal.client.clock
 
 
 @pytest.fixture

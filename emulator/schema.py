@@ -88,6 +88,11 @@ def duration_s(text: str) -> float:
     return float(found[1])
 
 
+def duration(seconds: float) -> str:
+    """3600.0 → ``"3600s"``, to the microsecond."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
+
+
 def publish(message: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Give a message's fields the published JSON form: 64-bit integers become strings."""
     known = table().messages[message]

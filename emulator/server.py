@@ -42,6 +42,7 @@ from emulator.projects import Projects
 from emulator.rollout import Rollout
 from emulator.storage.binary import find_or_obtain
 from emulator.store import Store
+from emulator.timelines import Timelines
 
 DEFAULT_PORT: Final = 8787
 DEFAULT_PROJECT: Final = "cmle-project"
@@ -68,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     replica_scale: float = 1.0
     gpu: GpuPolicy = "auto"
     end_grace_s: float = 30.0
+    queue_delay_s: float = 0.0
     catalog: Path | None = None
     jobs_at_once: int = 0  # 0: as many as the machine has cores
     base_image: str = ""  # of images that are built; empty: the usual ones
@@ -231,6 +233,7 @@ def _wanted(settings: Settings) -> engines.Wanted:
 def _assemble(settings: Settings, data: DataDir, place: engines.Place, faults: FaultPlan) -> _Parts:
     clock = time.time
     store, logs = Store(data.database), Logs(data.logs)
+    timelines = Timelines(store, clock, queue_delay_s=settings.queue_delay_s)
     projects = Projects(settings.project, _rfc3339(clock()))
     objects = Objects(data.instance)
     runner, isolation = place.runner, place.isolation
@@ -253,7 +256,7 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place, faults: F
         downloads=data.root / "downloads",
     )
     jobs = Jobs(
-        Ledger(store, logs, projects, clock),
+        Ledger(store, logs, projects, timelines),
         objects,
         grounds,
         preparation,
@@ -266,9 +269,9 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place, faults: F
         state_dir=data.models,
         isolation=isolation,
     )
-    operations = Operations(store, clock)
+    operations = Operations(store, timelines.now)
     rollout = Rollout(objects, predictions, place.runtimes.ensure, data.models)
-    models = Models(store, operations, rollout, clock)
+    models = Models(store, operations, rollout, timelines.now)
     services = Services(
         projects=projects,
         jobs=jobs,
@@ -278,6 +281,7 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place, faults: F
         logs=logs,
         policies=Policies(store),
         clock=clock,
+        timelines=timelines,
         limits=Admission(grounds),
         catalog=offered,
         faults=faults,

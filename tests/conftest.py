@@ -32,6 +32,7 @@ class Keeper:
         self.operation_error: dict[str, Any] | None = None
         self.operation_looks = 2
         self.predictions: Answer = (200, {"predictions": []})
+        self.clock = {"time": "2020-01-01T00:00:00.5Z", "ahead": "0s", "queueDelay": "0s"}
         self.buckets: dict[str, dict[str, bytes]] = {}
         self.requests: list[tuple[str, str, Any]] = []
         self.page = 2
@@ -49,6 +50,9 @@ class Keeper:
             ("DELETE", "/v1/projects/p/models/.+", self._operate),
             ("GET", "/v1/projects/p/operations/o", self._operation),
             ("POST", "/v1/projects/p/models/(.+):predict", self._predict),
+            ("GET", "/cmle/v1/projects/p/clock", lambda *_: (200, self.clock)),
+            ("PATCH", "/cmle/v1/projects/p/clock", self._change_clock),
+            ("POST", "/cmle/v1/projects/p/clock:advance", self._advance),
             ("POST", "/storage/v1/b", self._create_bucket),
             ("GET", "/storage/v1/b/([^/]+)", self._bucket),
             ("DELETE", "/storage/v1/b/([^/]+)", self._delete_bucket),
@@ -137,6 +141,14 @@ class Keeper:
     def _predict(self, *_: Any) -> Answer:
         return self.predictions
 
+    def _change_clock(self, body: dict[str, str], _: dict[str, str]) -> Answer:
+        self.clock.update(body)
+        return 200, self.clock
+
+    def _advance(self, body: dict[str, str], _: dict[str, str]) -> Answer:
+        self.clock["ahead"] = body["duration"]
+        return 200, self.clock
+
     def _create_bucket(self, body: dict[str, Any], _: dict[str, str]) -> Answer:
         if body["name"] in self.buckets:
             return 409, {"error": {"code": 409, "message": "You already own this bucket."}}
@@ -195,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_DELETE = _reply  # noqa: N815 - http.server's names
+    do_GET = do_POST = do_PATCH = do_DELETE = _reply  # noqa: N815 - http.server's names
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

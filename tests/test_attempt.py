@@ -9,8 +9,9 @@ from emulator.cluster import Exit, Ref
 from emulator.datadir import DataDir
 from emulator.grounds import Terms
 from emulator.states import JobState
+from tests.fake_emulator import QUICK, Emulator, cluster, emulator
 from tests.fake_runner import CRASHED, DONE, SERVES, FakeRunner, Life
-from tests.test_course import QUICK, Emulator, cluster, emulator, run
+from tests.virtual_time import run
 
 NAME = "projects/p/jobs/j"
 

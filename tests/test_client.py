@@ -30,6 +30,12 @@ def test_job_is_watched_to_its_end(client: Client) -> None:
     assert seen == ["QUEUED", "RUNNING", "SUCCEEDED"]
 
 
+def test_job_is_watched_until_it_is_in_a_state(client: Client) -> None:
+    client.create_job({"jobId": "j"})
+    assert client.wait_job("j", state="RUNNING")["state"] == "RUNNING"
+    assert client.wait_job("j", state="RUNNING")["state"] == "SUCCEEDED"
+
+
 def test_waiting_ends_at_the_deadline(client: Client, keeper: "Keeper") -> None:
     keeper.states = ["RUNNING"]
     client.create_job({"jobId": "j"})

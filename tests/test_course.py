@@ -1,118 +1,23 @@
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emulator import catalog
 from emulator.cluster import Exit, Replica
-from emulator.datadir import DataDir
-from emulator.fault_plan import FaultPlan
-from emulator.grounds import Grounds, Terms
-from emulator.jobs import Jobs
-from emulator.ledger import Ledger, Report
-from emulator.logs import Logs
-from emulator.projects import Projects
-from emulator.resources import Job, Scheduling, TrainingInput
-from emulator.store import Store
-from emulator.training import Prepared
+from emulator.grounds import Terms
+from emulator.resources import Scheduling
+from tests.fake_emulator import USUAL, cluster, emulator
 from tests.fake_runner import CRASHED, DONE, SERVES, FakeRunner, Life, MeteredRunner
-from tests.test_jobs import Storage
+from tests.virtual_time import run
 
 FAILED = Exit("exited", code=1, traceback="Traceback\nValueError: x")
-QUICK = Terms(end_grace_s=0.2, stop_grace_s=0.2, stall_s=0.3, silence_s=0.3, idle_s=0.2)
-NAME = "projects/p/jobs/j"
-
-
-def cluster(workers: int = 2, ps: int = 1, evaluators: int = 0, **fields: Any) -> Job:
-    spec = TrainingInput(
-        scale_tier="CUSTOM",
-        master_type="n1-standard-4",
-        worker_type="n1-standard-4",
-        worker_count=workers,
-        parameter_server_type="n1-standard-4",
-        parameter_server_count=ps,
-        evaluator_type="n1-standard-4",
-        evaluator_count=evaluators,
-        package_uris=("gs://b/t.tar.gz",),
-        python_module="trainer.task",
-        region="us-central1",
-        runtime_version=fields.pop("runtime_version", "2.11"),
-        python_version="3.7",
-        **fields,
-    )
-    return Job(job_id="j", training_input=spec)
-
-
-class Emulator:
-    """The jobs of a data directory on a fake runner; ``killed`` lets go as SIGKILL does."""
-
-    def __init__(self, data: DataDir, runner: FakeRunner, terms: Terms) -> None:
-        self.runner = runner
-        self.store, self.logs = Store(data.database), Logs(data.logs)
-        self.ledger = Ledger(self.store, self.logs, Projects("p", ""), time.time)
-        self.faults = FaultPlan()
-        grounds = Grounds(runner, "none", catalog.load(), terms, faults=self.faults)
-        self.jobs = Jobs(self.ledger, Storage(), grounds, self._prepare, at_once=2)
-
-    async def _prepare(self, project_id: str, job: Job, report: Report) -> Prepared:
-        del project_id, job, report
-        return Prepared(python="/env/bin/python")
-
-    async def killed(self) -> None:
-        await self.jobs.close()
-        self.logs.close()
-        self.store.close()
-
-    def messages(self, task: str = "") -> list[str]:
-        spans = self.logs.spans("p", "j")
-        entries = [entry for span in spans for entry in self.logs.entries("p", "j", span)]
-        return [entry.message for entry in entries if task in ("", entry.task)]
-
-    def says(self, text: str) -> bool:
-        return any(text in message for message in self.messages())
-
-    async def until(self, check: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not check():
-                await asyncio.sleep(0.01)
-
-    async def ended(self) -> Job:
-        await self.until(lambda: self.jobs.get("p", "j").end_time is not None)
-        await self.until(lambda: not self.runner.sites)
-        assert self.runner.running == []
-        return self.jobs.get("p", "j")
-
-    async def course(self, job: Job | None = None) -> Job:
-        await self.jobs.submit("p", job or cluster())
-        return await self.ended()
-
-
-@asynccontextmanager
-async def emulator(
-    folder: Path, runner: FakeRunner, terms: Terms = QUICK
-) -> AsyncIterator[Emulator]:
-    data = DataDir(folder / "data")
-    data.open()
-    opened = Emulator(data, runner, terms)
-    try:
-        yield opened
-    finally:
-        await opened.killed()
-        data.close()
 
 
 def tf_config(replica: Replica) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(replica.env["TF_CONFIG"])
     return found
-
-
-def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(work())
 
 
 def test_a_cluster_runs_from_start_to_end(tmp_path: Path) -> None:
@@ -276,15 +181,121 @@ def test_replicas_that_do_nothing_are_named(tmp_path: Path) -> None:
     run(work)
 
 
-def test_a_job_over_its_time_is_cancelled(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("asked", "allowed_s"), [("90s", 90), ("", 604_800)])
+def test_a_job_over_its_time_is_cancelled(tmp_path: Path, asked: str, allowed_s: float) -> None:
     runner = FakeRunner(master_0=SERVES)
-    limit = Scheduling(max_running_time="1s")
 
     async def work() -> None:
-        async with emulator(tmp_path, runner) as here:
-            job = await here.course(cluster(scheduling=limit))
+        async with emulator(tmp_path, runner, USUAL) as here:
+            await here.jobs.submit("p", cluster(scheduling=Scheduling(max_running_time=asked)))
+            await asyncio.sleep(allowed_s - 1)
+            assert here.jobs.get("p", "j").state == "RUNNING"
+            await asyncio.sleep(2)
+            job = await here.ended()
             assert job.state == "CANCELLED"
             assert here.says("longer than its maxRunningTime")
+            assert job.start_time
+            assert job.end_time
+            assert allowed_s <= (job.end_time - job.start_time).total_seconds() < allowed_s + 20
+
+    run(work)
+
+
+def test_a_job_that_never_starts_is_cancelled_after_its_wait(tmp_path: Path) -> None:
+    runner = FakeRunner(master_0=SERVES, worker_1=Life(hangs=True))
+
+    async def work() -> None:
+        async with emulator(tmp_path, runner, USUAL) as here:
+            await here.jobs.submit("p", cluster(scheduling=Scheduling(max_wait_time="1800s")))
+            await asyncio.sleep(1799)
+            assert here.jobs.get("p", "j").state == "PREPARING"
+            await asyncio.sleep(2)
+            job = await here.ended()
+            assert (job.state, job.start_time) == ("CANCELLED", None)
+            assert here.says("longer than its maxWaitTime")
+
+    run(work)
+
+
+def test_a_wait_is_over_once_the_job_runs(tmp_path: Path) -> None:
+    runner = FakeRunner(master_0=Life(DONE, after_s=7200))
+
+    async def work() -> None:
+        async with emulator(tmp_path, runner, USUAL) as here:
+            await here.jobs.submit("p", cluster(scheduling=Scheduling(max_wait_time="1800s")))
+            await asyncio.sleep(7200)
+            assert (await here.ended()).state == "SUCCEEDED"
+
+    run(work)
+
+
+def test_skipped_time_is_over(tmp_path: Path) -> None:
+    runner = FakeRunner(master_0=SERVES)
+
+    async def work() -> None:
+        async with emulator(tmp_path, runner, USUAL) as here:
+            await here.jobs.submit("p", cluster(scheduling=Scheduling(max_running_time="3600s")))
+            await here.until(lambda: here.jobs.get("p", "j").state == "RUNNING")
+            await here.timelines.advance("elsewhere", 7200)
+            assert here.jobs.get("p", "j").state == "RUNNING"
+            await here.timelines.advance("p", 7200)
+            assert here.jobs.get("p", "j").state == "CANCELLING"
+            job = await here.ended()
+            assert job.start_time
+            assert job.end_time
+            assert (job.end_time - job.start_time).total_seconds() >= 7200
+            assert here.time() < 60
+
+    run(work)
+
+
+def test_a_queue_delays_the_start(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with emulator(tmp_path, FakeRunner(), USUAL) as here:
+            here.timelines.queue_jobs("p", 600)
+            await here.jobs.submit("p", cluster())
+            await asyncio.sleep(599)
+            assert here.jobs.get("p", "j").state == "QUEUED"
+            await asyncio.sleep(2)
+            assert here.jobs.get("p", "j").state != "QUEUED"
+            assert (await here.ended()).state == "SUCCEEDED"
+
+    run(work)
+
+
+def test_the_queue_counts_as_waiting(tmp_path: Path) -> None:
+    runner = FakeRunner()
+
+    async def work() -> None:
+        async with emulator(tmp_path, runner, USUAL) as here:
+            here.timelines.queue_jobs("p", 3600)
+            await here.jobs.submit("p", cluster(scheduling=Scheduling(max_wait_time="1800s")))
+            await here.timelines.advance("p", 1801)
+            assert (await here.ended()).state == "CANCELLED"
+
+    run(work)
+    assert runner.started == []
+
+
+def test_time_goes_on_while_nobody_looks(tmp_path: Path) -> None:
+    """Deadlines and the queue are found again after a kill, with the time that was skipped."""
+    limit = Scheduling(max_running_time="3600s")
+    runner = FakeRunner(master_0=SERVES)
+
+    async def work() -> None:
+        async with emulator(tmp_path, runner, USUAL) as here:
+            here.timelines.queue_jobs("p", 600)
+            await here.jobs.submit("p", cluster(scheduling=limit))
+        async with emulator(tmp_path, runner, USUAL) as here:
+            here.jobs.resume()
+            await asyncio.sleep(1)
+            assert here.jobs.get("p", "j").state == "QUEUED"
+            await here.timelines.advance("p", 600)
+            await here.until(lambda: here.jobs.get("p", "j").state == "RUNNING")
+        await asyncio.sleep(3601)
+        async with emulator(tmp_path, runner, USUAL) as here:
+            here.jobs.resume()
+            assert (await here.ended()).state == "CANCELLED"
 
     run(work)
 

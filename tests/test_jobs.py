@@ -25,6 +25,7 @@ from emulator.projects import Projects
 from emulator.resources import Job, Scheduling, TrainingInput
 from emulator.runners.process import ProcessRunner
 from emulator.store import Store
+from emulator.timelines import Timelines
 from emulator.training import Prepared
 
 COUNTING = (
@@ -50,8 +51,9 @@ class Room:
         self.store, self.logs = Store(data.database), Logs(data.logs)
         self.runner = ProcessRunner(data.root, data.instance)
         self.failure: Exit | None = None
+        self.timelines = Timelines(self.store, time.time)
         self.jobs = Jobs(
-            Ledger(self.store, self.logs, Projects("p", ""), time.time),
+            Ledger(self.store, self.logs, Projects("p", ""), self.timelines),
             Storage(),
             Grounds(self.runner, isolation, catalog.load()),
             self.prepare,
@@ -83,6 +85,10 @@ class Room:
         spans = self.logs.spans("p", job_id)
         entries = [entry for span in spans for entry in self.logs.entries("p", job_id, span)]
         return [entry.message for entry in entries if task in ("", entry.task)]
+
+    def times(self, job_id: str) -> list[float]:
+        spans = self.logs.spans("p", job_id)
+        return [entry.time for span in spans for entry in self.logs.entries("p", job_id, span)]
 
     async def until(self, check: Callable[[], bool], deadline_s: float = 30) -> None:
         async with asyncio.timeout(deadline_s):
@@ -220,11 +226,68 @@ def test_a_cancelled_job_gets_a_sigterm_and_ends(tmp_path: Path) -> None:
 def test_a_job_over_its_time_is_cancelled(tmp_path: Path) -> None:
     async def work() -> None:
         async with room(tmp_path) as here:
-            limit = Scheduling(max_running_time="1s")
-            slow = here.module("slow", "import time; time.sleep(60)", scheduling=limit)
-            await here.jobs.submit("p", slow)
+            limit = Scheduling(max_running_time="3600s")
+            sleeps = "import time; print('up', flush=True); time.sleep(600)"
+            await here.jobs.submit("p", here.module("slow", sleeps, scheduling=limit))
+            await here.until(lambda: "up" in here.messages("slow"))
+            await here.timelines.advance("p", 3500)
+            assert here.jobs.get("p", "slow").state == "RUNNING"
+            await here.timelines.advance("p", 200)
+            ended = await here.ended("slow")
 
-            assert (await here.ended("slow")).state == "CANCELLED"
+            assert ended.state == "CANCELLED"
+            assert ended.create_time
+            assert ended.start_time
+            assert ended.end_time
+            assert (ended.start_time - ended.create_time).total_seconds() < 3600
+            assert (ended.end_time - ended.start_time).total_seconds() >= 3700
+            times = here.times("slow")
+            assert times == sorted(times)
+            assert times[-1] - times[0] > 3600
+
+    run(work())
+
+
+def test_a_job_that_waits_too_long_is_cancelled(tmp_path: Path) -> None:
+    """Both ways: the service's queue is long, or this machine has no room."""
+
+    async def work() -> None:
+        async with room(tmp_path) as here:
+            limit = Scheduling(max_wait_time="1800s")
+            late = here.module("late", "print('up')", scheduling=limit)
+            here.timelines.queue_jobs("p", 3600)
+            await here.jobs.submit("p", late)
+            await here.timelines.advance("p", 1801)
+            assert (await here.ended("late")).state == "CANCELLED"
+            here.timelines.queue_jobs("p", 0)
+            for name in ("one", "two"):
+                await here.jobs.submit("p", here.module(name, "import time; time.sleep(600)"))
+            await here.jobs.submit("p", msgspec.structs.replace(late, job_id="later"))
+            await here.until(lambda: here.jobs.get("p", "two").state == "RUNNING")
+            assert here.jobs.get("p", "later").state == "QUEUED"
+            await here.timelines.advance("p", 1801)
+            ended = await here.ended("later")
+
+            assert (ended.state, ended.start_time) == ("CANCELLED", None)
+            assert "up" not in here.messages("late") + here.messages("later")
+            assert any("maxWaitTime" in line for line in here.messages("later"))
+
+    run(work())
+
+
+def test_a_job_is_queued_until_its_time_has_come(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with room(tmp_path) as here:
+            here.timelines.queue_jobs("p", 3600)
+            job = await here.jobs.submit("p", here.module("waits", "print('up')"))
+            assert job.state == "QUEUED"
+            await here.timelines.advance("p", 3600)
+            ended = await here.ended("waits")
+
+            assert ended.state == "SUCCEEDED"
+            assert ended.create_time
+            assert ended.start_time
+            assert (ended.start_time - ended.create_time).total_seconds() >= 3600
 
     run(work())
 

@@ -16,6 +16,7 @@ from emulator.projects import Projects
 from emulator.resources import Job
 from emulator.states import JobState
 from emulator.store import Store
+from emulator.timelines import Timelines
 
 NAME = "projects/p/jobs/j"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,7 +37,7 @@ def clock() -> Clock:
 @pytest.fixture
 def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
     store, logs = Store(tmp_path / "db"), Logs(tmp_path / "logs")
-    yield Ledger(store, logs, Projects("p", ""), clock)
+    yield Ledger(store, logs, Projects("p", ""), Timelines(store, clock))
     logs.close()
     store.close()
 

@@ -44,9 +44,9 @@ class Room:
 
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder / "db")
-        self.operations = Operations(self.store, lambda: 1600000000.0)
+        self.operations = Operations(self.store, lambda _: 1600000000.0)
         self.deployments = Deployments()
-        self.models = Models(self.store, self.operations, self.deployments, lambda: 1600000000.0)
+        self.models = Models(self.store, self.operations, self.deployments, lambda _: 1600000000.0)
 
     async def done(self, operation: Operation) -> Operation:
         async with asyncio.timeout(5):

@@ -16,7 +16,7 @@ VERSION = Version(name=f"{MODEL}/versions/v1")
 @pytest.fixture
 def operations(tmp_path: Path) -> Iterator[Operations]:
     store = Store(tmp_path / "db")
-    yield Operations(store, lambda: 1600000000.5)
+    yield Operations(store, lambda _: 1600000000.5)
     store.close()
 
 

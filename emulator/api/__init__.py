@@ -1,10 +1,10 @@
-"""The emulator's application, one module a Google host."""
+"""The emulator's application, one module a Google host, and one of its own."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from emulator.api import discovery, faults, logging, ml, oauth2, projects, rest
+from emulator.api import clock, discovery, faults, logging, ml, oauth2, projects, rest
 from emulator.api.services import Services
 from emulator.errors import ApiError
 
@@ -18,6 +18,7 @@ def application(services: Services) -> Starlette:
             *oauth2.endpoints(services),
             *projects.endpoints(services),
             *logging.endpoints(services),
+            *clock.endpoints(services),
             *faults.endpoints(services),
         ],
         middleware=[Middleware(rest.SameOrigin)],

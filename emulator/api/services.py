@@ -1,6 +1,5 @@
 """What the API needs of the rest of the emulator: a port for each kind of resource."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -102,8 +101,23 @@ class Limits(Protocol):
     def check_version(self, version: Version, catalog: Catalog) -> None: ...
 
 
+class Timelines(Protocol):
+    """The time of each project in seconds since the epoch, and how long its jobs are queued.
+
+    ``ahead_s`` is how far it is ahead of this machine's.
+    """
+
+    def now(self, project_id: str) -> float: ...
+    def ahead_s(self, project_id: str) -> float: ...
+    def queue_delay_s(self, project_id: str) -> float: ...
+    def queue_jobs(self, project_id: str, seconds: float) -> None: ...
+    async def advance(self, project_id: str, seconds: float) -> None:
+        """What falls due has begun afterwards; InvalidArgument for what cannot be skipped."""
+        ...
+
+
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the API calls; ``clock`` answers seconds since the epoch.
+    """Everything the API calls; ``clock`` answers this machine's seconds since the epoch.
 
     ``catalog`` is what jobs and versions are checked against.
     """
@@ -115,7 +129,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     predict: Prediction
     logs: LogReader
     policies: Policies
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float]
+    timelines: Timelines
     limits: Limits = unsupported
     catalog: Catalog = msgspec.field(default_factory=load)
     faults: FaultPlan = msgspec.field(default_factory=FaultPlan)

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "check": "Say whether a package would work in the cloud, before it is submitted.",
     "check-model": "Say whether the service would serve an export, before it is deployed.",
     "doctor": "Say what this machine can and cannot do.",
+    "clock": "Show and advance the time of a project.",
     "jobs": "Submit, list, describe, cancel and follow jobs.",
     "models": "Create, list, describe and delete models.",
     "versions": "Create, list, describe and delete versions of a model.",

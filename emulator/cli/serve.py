@@ -132,6 +132,15 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     help="How long workers and evaluators may go on after their job's master has ended well.",
 )
 @click.option(
+    "--queue-delay",
+    "queue_delay_s",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a job is QUEUED at least; `cmle clock advance` skips it.",
+)
+@click.option(
     "--catalog",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",

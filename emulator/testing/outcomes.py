@@ -7,16 +7,13 @@ from typing import Final
 
 import msgspec
 
-from emulator import schema
+from emulator import scheduling
 from emulator.cluster import Exit
 from emulator.errors import ApiError, FailedPrecondition
 from emulator.resources import Job, Scheduling, TrainingOutput
 from emulator.states import JobState
 
 TEARDOWN_S: Final = 10.0  # from CANCELLING to CANCELLED
-DEFAULT_RUNNING_TIME_S: Final = 604_800.0
-TOO_LONG: Final = "The job ran longer than its maxRunningTime and is cancelled."
-WAITED_TOO_LONG: Final = "The job waited longer than its maxWaitTime and is cancelled."
 
 Refusal = ApiError | Callable[[str, Job], ApiError]
 """An answer to a submission, or what makes one from the project's id and the job."""
@@ -129,11 +126,11 @@ def refuses(refusal: Refusal) -> JobOutcome:
     return JobOutcome(phases=_usual(0, 0, 0), refusal=refusal, refused=None)
 
 
-def moments(outcome: JobOutcome, scheduling: Scheduling | None) -> list[Moment]:
+def moments(outcome: JobOutcome, asked: Scheduling | None) -> list[Moment]:
     """When a job comes into which state, within the times that its request allows."""
     found: list[Moment] = []
     for moment in _scripted(outcome):
-        limit = _limit(found, scheduling or Scheduling())
+        limit = _limit(found, asked or Scheduling())
         if limit is not None and moment.after_s > limit.after_s:
             over = Moment(limit.after_s + TEARDOWN_S, JobState.CANCELLED)
             return [*found, limit, over]
@@ -159,16 +156,13 @@ def _scripted(outcome: JobOutcome) -> Iterator[Moment]:
     yield Moment(math.inf if outcome.end is None else after_s, outcome.end or JobState.CANCELLED)
 
 
-def _limit(found: list[Moment], scheduling: Scheduling) -> Moment | None:
+def _limit(found: list[Moment], asked: Scheduling) -> Moment | None:
     """Until when a job may go on as it is, and what becomes of it then."""
     if not found or found[-1].state == JobState.CANCELLING:
         return None
     started = [moment.after_s for moment in found if moment.state == JobState.RUNNING]
-    if started:
-        asked = scheduling.max_running_time
-        allowed = schema.duration_s(asked) if asked else DEFAULT_RUNNING_TIME_S
-        return Moment(started[0] + allowed, JobState.CANCELLING, TOO_LONG)
-    if scheduling.max_wait_time:
-        allowed = schema.duration_s(scheduling.max_wait_time)
-        return Moment(allowed, JobState.CANCELLING, WAITED_TOO_LONG)
-    return None
+    allowed = scheduling.running(asked) if started else scheduling.waiting(asked)
+    if allowed is None:
+        return None
+    since = started[0] if started else 0.0
+    return Moment(since + allowed.seconds, JobState.CANCELLING, allowed.text)

@@ -50,7 +50,8 @@ class ScriptedJobs:
         if outcome.refuses_attempt(self._attempts[name]):
             raise self._refusal(outcome, project_id, job)
         await self._check_uploads(project_id, job)
-        queued = msgspec.structs.replace(job, state=JobState.QUEUED, create_time=self._ledger.now())
+        now = self._ledger.now(project_id)
+        queued = msgspec.structs.replace(job, state=JobState.QUEUED, create_time=now)
         self._ledger.enter(name, queued, Private(project_id))
         self._ledger.say(name, f"Job {job.job_id} is queued.")
         self._plan(name, job, outcome)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from emulator.api import application
 from emulator.api.services import Services
 from emulator.catalog import Catalog
+from emulator.errors import FailedPrecondition
 from emulator.gateway.routes import STORAGE, Place
 from emulator.identity import Identity, Kind
 from emulator.ledger import Ledger
@@ -38,6 +39,7 @@ from emulator.testing.predictions import Complain, Servers
 from emulator.testing.script import FakeService
 from emulator.testing.scripted_jobs import ScriptedJobs
 from emulator.testing.scripted_rollout import ScriptedRollout
+from emulator.timelines import Timelines
 
 _LOOK: Final = re.compile(r"/v1/projects/[^/]+/(?:locations/[^/]+/)?(?:jobs|operations)/[^/:]+")
 _OK: Final = 200
@@ -95,14 +97,15 @@ async def scripted(
         agenda = Agenda(clock)
         created = datetime.fromtimestamp(clock(), UTC).isoformat().replace("+00:00", "Z")
         projects = Projects(script.project, created)
-        operations = Operations(store, clock)
+        timelines = Timelines(store, clock)
+        operations = Operations(store, timelines.now)
         rollout = ScriptedRollout(agenda, script.version_errors, script.operation_s)
-        models = Models(store, operations, rollout, clock)
+        models = Models(store, operations, rollout, timelines.now)
         stack.push_async_callback(models.close)
         services = Services(
             projects=projects,
             jobs=ScriptedJobs(
-                Ledger(store, logs, projects, clock),
+                Ledger(store, logs, projects, timelines),
                 agenda,
                 script.jobs,
                 objects.put,
@@ -114,6 +117,7 @@ async def scripted(
             logs=logs,
             policies=Policies(store),
             clock=clock,
+            timelines=_OneTime(clock),
             limits=_Unlimited(),
         )
         apps: dict[Place, ASGIApp] = {
@@ -131,6 +135,36 @@ class _Unlimited:
 
     def check_version(self, version: Version, catalog: Catalog) -> None:
         """Any valid version."""
+
+
+class _OneTime:
+    """All projects of a script have its time, and are queued as it says."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self, project_id: str) -> float:
+        del project_id
+        return self._clock()
+
+    def ahead_s(self, project_id: str) -> float:
+        del project_id
+        return self._clock.elapsed
+
+    def queue_delay_s(self, project_id: str) -> float:
+        del project_id
+        return 0.0
+
+    def queue_jobs(self, project_id: str, seconds: float) -> None:
+        del project_id, seconds
+        raise FailedPrecondition(
+            "Jobs are queued as the script says: `fake_service(job_outcomes=…)`."
+        )
+
+    async def advance(self, project_id: str, seconds: float) -> None:
+        """What falls due is done before the next answer."""
+        del project_id
+        self._clock.advance(seconds)
 
 
 class _Objects:

@@ -23,6 +23,7 @@ from emulator.policies import Policies
 from emulator.projects import Projects
 from emulator.resources import Job, Model, Operation, OperationMetadata, Version
 from emulator.store import Store
+from emulator.timelines import Timelines
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MODEL_NOT_FOUND = (
@@ -214,6 +215,7 @@ def services(tmp_path: Path, logs: Logs) -> Iterator[Services]:
         logs=logs,
         policies=Policies(store),
         clock=NOW.timestamp,
+        timelines=Timelines(store, NOW.timestamp),
     )
     store.close()
 

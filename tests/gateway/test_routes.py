@@ -42,6 +42,7 @@ def ask(host: str, path: str = "/", **more: object) -> Place | Outside | Refusal
         ("127.0.0.1", "/storage/v1/b", Place.STORAGE),
         ("localhost", "/upload/storage/v1/b/B/o", Place.STORAGE),
         ("::1", "/v1/projects", Place.APPLICATION),
+        ("127.0.0.1", "/cmle/v1/projects/p/clock", Place.APPLICATION),
         ("127.0.0.1", "/v2/entries:list", Place.APPLICATION),
         ("127.0.0.1", "/$discovery/rest", Place.APPLICATION),
         ("127.0.0.1", "/token", Place.APPLICATION),
