@@ -333,21 +333,21 @@ def processes(bench: "Bench") -> list[str]:
     return found
 
 
-def test_a_runner_may_meter(bench: "Bench") -> None:
+def test_a_runner_may_meter(anywhere: "Bench") -> None:
     """Who works is told from who waits."""
     code = "import time\nt = time.process_time() + 0.3\nwhile time.process_time() < t: pass\n"
 
     async def work() -> None:
-        site = await bench.runner.open(spec(bench))
-        busy = await start(bench, site, HOSTS[0], code + "print('up')\ntime.sleep(600)")
-        idle = await start(bench, site, HOSTS[1], "import time\nprint('up')\ntime.sleep(600)")
+        site = await anywhere.runner.open(spec(anywhere))
+        busy = await start(anywhere, site, HOSTS[0], code + "print('up')\ntime.sleep(600)")
+        idle = await start(anywhere, site, HOSTS[1], "import time\nprint('up')\ntime.sleep(600)")
         for ref in (busy, idle):
-            await bench.until_line(ref, "up")
-        used = await bench.runner.usage([busy, idle])
+            await anywhere.until_line(ref, "up")
+        used = await anywhere.runner.usage([busy, idle])
         assert used[busy.name] >= 0.3
         assert used[idle.name] < used[busy.name]
-        await bench.runner.close("site")
-        assert await bench.runner.usage([busy]) == {}
+        await anywhere.runner.close("site")
+        assert await anywhere.runner.usage([busy]) == {}
 
-    bench.run(work())
-    assert isinstance(bench.runner, Metered)
+    anywhere.run(work())
+    assert isinstance(anywhere.runner, Metered)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 from docker.api.client import APIClient
+from docker.utils import version_gte
 
 from emulator.cluster import Exit, Line
 from emulator.errors import OperatorError
@@ -24,6 +25,7 @@ _RETRY_S: Final = 0.3
 _KILL_S: Final = 20.0
 _DRAIN_S: Final = 10.0
 _NOT_RUN: Final = frozenset({126, 127})
+_ONE_SHOT: Final = "1.41"  # the API's version that has it
 _TAIL: Final = 500  # records of stderr, to find a traceback in
 
 
@@ -176,10 +178,13 @@ class Containers:
 
     async def cpu_seconds(self, name: str) -> float | None:
         """What it has used so far; None if it does not run."""
+
+        def work(client: APIClient) -> dict[str, Any]:
+            at_once = version_gte(client.api_version, _ONE_SHOT) or None  # else it takes two looks
+            return dict(client.stats(name, stream=False, one_shot=at_once))
+
         try:
-            found = await self._engine.call(
-                lambda client: client.stats(name, stream=False, one_shot=True)
-            )
+            found = await self._engine.call(work)
             return int(found["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
         except (KeyError, OperatorError):
             return None

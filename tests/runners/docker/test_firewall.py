@@ -4,6 +4,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sysconfig
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +16,14 @@ import pytest
 
 from emulator.cluster import Bind, Network
 from emulator.identity import Identity, Kind
-
-if TYPE_CHECKING:
-    from tests.runners.conftest import DockerBench
 from emulator.runners.docker.firewall import Opening, chain, closing, removal
 
+if TYPE_CHECKING:
+    from emulator.runners.docker.engine import Engine
+    from tests.runners.conftest import DockerBench
+
+ROOT = Path(__file__).parents[3]
+NOBODY = 65534
 ATTEMPTS = Path(__file__).parent.parent / "escape_attempts.py"
 JOB = Network(Identity(Kind.JOB, "p", "job1"))
 VICTIM = """
@@ -99,6 +104,42 @@ def test_nothing_gets_out(contained: "DockerBench") -> None:
     assert {name: escaped[name] for name in escaped if name not in HARMLESS} == {}
     runner: Any = contained.runner
     assert runner.relay.open_because == ""
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(420)
+def test_nor_of_an_ordinary_users_emulator(
+    docker_engine: "Engine", data_dir: Path, nobodys_python: str
+) -> None:
+    """The test above by a member of the engine's group: a helper container sets the rules."""
+    if not docker_engine.client.images("cmle/emulator:latest"):
+        missing("cmle/emulator:latest is not there (make images)")
+    os.chown(data_dir, NOBODY, NOBODY)
+    group = Path("/var/run/docker.sock").stat().st_gid
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", f"--groups={group}"]
+    test = f"{Path(__file__)}::{test_nothing_gets_out.__name__}"
+    done = subprocess.run(
+        [*become, nobodys_python, "-m", "pytest", "-p", "no:cacheprovider", "-rA", test],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(data_dir),
+            "TMPDIR": str(data_dir),
+            "PYTHONPATH": f"{ROOT}:{sysconfig.get_path('purelib')}",
+            "CMLE_REQUIRE_DOCKER": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def missing(reason: str) -> None:
+    if os.environ.get("CMLE_REQUIRE_DOCKER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def test_only_the_gateway_is_open() -> None:
