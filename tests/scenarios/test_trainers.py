@@ -40,8 +40,10 @@ BRIEF_IN_CONTAINERS: Final = {  # the others, there, are for make test-all
     ("estimator_ps", "1.15"),
     ("container", ""),
 }
-LONG: Final = {"resumes"}  # for make test-all, but for those that are brief somewhere
-BRIEF: Final = {("resumes", "1.15", "namespaces")}
+BRIEF: Final = {  # of those that have such a place; their others are for make test-all
+    "resumes": ("1.15", "namespaces"),
+    "resumes_plain": ("2.11", "none"),
+}
 BUILD_S: Final = 300
 
 
@@ -71,7 +73,10 @@ class Trial(msgspec.Struct, frozen=True):
         text = (self.trainer / "job.yaml").read_text().replace("{bucket}", "fixtures")
         job: dict[str, Any] = yaml.safe_load(text)
         if self.runtime:
-            job["trainingInput"]["runtimeVersion"] = self.runtime
+            spec = job["trainingInput"]
+            spec["runtimeVersion"] = self.runtime
+            own = f"gs://fixtures/{self.runtime}/"  # nobody finds another's checkpoints
+            spec["jobDir"] = spec["jobDir"].replace("gs://fixtures/", own)
         return {**job, "jobId": re.sub(r"\W", "_", f"{self.name}_{self.runtime}")}
 
     def pattern(self, text: str) -> str:
@@ -98,7 +103,8 @@ def parameter(trial: Trial) -> Any:
     marks = [pytest.mark.docker] if trial.level == "container" else []
     if marks and (trial.name, trial.runtime) not in BRIEF_IN_CONTAINERS:
         marks.append(pytest.mark.soak)
-    if trial.name in LONG and (trial.name, trial.runtime, trial.level) not in BRIEF:
+    here = (trial.runtime, trial.level)
+    if trial.level != "container" and BRIEF.get(trial.name, here) != here:
         marks.append(pytest.mark.soak)
     if trial.level == "namespaces" and probe().isolation != "namespaces":
         marks.append(pytest.mark.skip(reason="this machine has no namespaces"))
