@@ -17,8 +17,8 @@ import tensorflow as tf
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--job-dir")
-folder = parser.parse_args().job_dir + "/"
-content = {str(n): hashlib.sha512(b"%d" % n).digest() * (1 << 10 * n) for n in range(2)}
+folder = parser.parse_args().job_dir + "/whole/"
+content = {"small": b"x", "large": hashlib.sha512(b"x").digest() * (1 << 14)}
 for name, piece in content.items():
     with tf.io.gfile.GFile(folder + name, "wb") as file:
         file.write(piece)
@@ -43,7 +43,7 @@ def trainer(tmp_path: Path) -> Path:
 def test_it_writes_and_reads_whole_files(
     cmle_faults: Injection, cmle_submit: Any, trainer: Path, runtime_version: str
 ) -> None:
-    fault = cmle_faults.storage(status=503, share=0.2, job="*", seed=3)
+    fault = cmle_faults.storage(status=503, share=0.2, job="*", seed=2)
     outcome = cmle_submit(trainer, runtime_version=runtime_version)
     assert outcome.state == "SUCCEEDED", outcome.last_lines(40)
     assert "whole files: 2" in outcome.logs

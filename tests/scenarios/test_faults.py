@@ -62,7 +62,9 @@ def test_without_checkpoints_training_begins_anew(cmle_faults: Injection, cmle_s
 def test_a_worker_is_preempted_and_its_job_goes_on(options: list[str]) -> None:
     with Emulator(options=options) as emulator, Rehearsal(emulator) as rehearsal:
         rehearsal.client.faults.preempt(replica="worker-0", at_text="^tick 20$", grace_s=1)
-        outcome = rehearsal.submit(fixtures("sleeps"), ["--seconds=8"], **CLUSTER)
+        outcome = rehearsal.submit(
+            fixtures("sleeps"), ["--seconds=8"], runtime_version="1.15", **CLUSTER
+        )
     assert outcome.state == "SUCCEEDED", outcome.last_lines()
     of_worker = [it.text for it in outcome.entries if it.task == "worker-replica-0"]
     of_master = [it.text for it in outcome.entries if it.task == "master-replica-0"]
