@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from emulator.cli import COMMANDS, cmle
 from emulator.cli.exits import codes
 from emulator.exports import reference as exports
 
+_EXAMPLES: Final = re.compile(r"\x08\n(.+?)(?=\n\n|\Z)", re.DOTALL)  # click keeps such lines
 _MADE: Final = "Made from the program itself by `make docs`; do not edit.\n"
 VARIABLES: Final = {
     "CMLE_DATA_DIR": "The data directory where `--data-dir` is not given. "
@@ -68,7 +70,9 @@ def cli() -> str:
     for path, command in commands():
         words = " ".join(command.collect_usage_pieces(click.Context(command)))
         blocks += [f"## cmle {path}\n", f"```text\ncmle {path} {words}\n```\n"]
-        blocks.append(inspect.cleandoc(command.help or "") + "\n")
+        blocks.append(
+            _EXAMPLES.sub(r"```text\n\1\n```", inspect.cleandoc(command.help or "")) + "\n"
+        )
         blocks.append(_options(command))
         blocks.append(_table(("exit code", "meaning"), iter(codes(path).items())))
     return "\n".join(blocks)

@@ -30,7 +30,7 @@ DOCS = ROOT / "docs"
 PAGES = {str(path.relative_to(ROOT)): path for path in [ROOT / "README.md", *DOCS.rglob("*.md")]}
 BY_OTHER_TESTS = {"docs/testing.md"}  # tests/testing/test_docs.py
 TRAINS = {"README.md", "docs/getting-started.md", "docs/guides/test-a-trainer.md"}
-TRAINS |= {"docs/guides/move-an-old-lab.md"}
+TRAINS |= {"docs/guides/move-an-old-lab.md", "docs/guides/inject-faults.md"}
 REASONS = {
     "long": "takes minutes, or is the test-suite itself",
     "gcloud": "needs Google's command line",

@@ -20,6 +20,7 @@ from emulator.faults import (
     kind_of,
     parse,
 )
+from emulator.projects import number_of
 
 LEAST = (
     Preempt(project="p", at_step=50),
@@ -117,7 +118,7 @@ def test_a_project_is_known_by_its_number_too() -> None:
     fault = Quota(project="cmle-project")
 
     assert fault.is_of("cmle-project")
-    assert fault.is_of(str(faults.number_of("cmle-project")))
+    assert fault.is_of(str(number_of("cmle-project")))
     assert not fault.is_of("another")
     assert not fault.is_of("")
 

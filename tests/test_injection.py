@@ -98,7 +98,7 @@ def test_googles_auth_library_fetches_another_token(
         client_id="c",
         client_secret="s",  # noqa: S106
     )
-    with AuthorizedSession(credentials) as session:
+    with AuthorizedSession(credentials) as session:  # type: ignore[no-untyped-call]
         session.trust_env = False
         url = f"{cmle_engine.url}/v1/projects/{cmle_engine.project}/jobs"
         assert session.get(url).status_code == 200
@@ -109,6 +109,15 @@ def test_googles_auth_library_fetches_another_token(
         assert cmle_faults.struck(fault) == 1
         assert session.get(url).status_code == 200
         assert cmle_faults.struck(fault) == 1
+
+
+def test_a_test_leaves_a_fault_behind(cmle_faults: Injection, cmle_client: Client) -> None:
+    cmle_faults.quota()
+    assert len(cmle_client.faults.list()) == 1
+
+
+def test_the_next_test_does_not_meet_it(cmle_client: Client) -> None:
+    assert cmle_client.faults.list() == []
 
 
 def test_what_was_added_is_taken_back_at_the_end(cmle_client: Client) -> None:

@@ -128,9 +128,9 @@ class Faults:
                 case SlowStorage(delay_s=delay_s, bytes_per_s=bytes_per_s):
                     app = slowed(app, delay_s, bytes_per_s)
                 case StorageUnavailable(status=status):
-                    return _unavailable(status, asked.address)
+                    return _unavailable(live.id, status, asked.address)
                 case ExpiredTokens():
-                    return _expired(asked.address)
+                    return _expired(live.id, asked.address)
         return app
 
     def _asked(self, place: Place, request: Request) -> _Asked | None:
@@ -198,17 +198,23 @@ def slowed(
     return later
 
 
-def _unavailable(status: int, where: Address | None) -> ASGIApp:
+def _unavailable(fault_id: str, status: int, where: Address | None) -> ASGIApp:
     reason, message = _OF_STORAGE.get(status, _BACKEND)
-    return _refused(refusals.Refusal(status, reason, message), where)
+    return _refused(refusals.Refusal(status, reason, message), where, _named(fault_id))
 
 
-def _expired(where: Address | None) -> ASGIApp:
+def _expired(fault_id: str, where: Address | None) -> ASGIApp:
+    headers = (_CHALLENGE, _named(fault_id))
     if where is not None:
         refused = refusals.Refusal(401, "authError", texts.STORAGE_CREDENTIALS)
-        return _refused(refused, where, _CHALLENGE)
+        return _refused(refused, where, *headers)
     refusal = Refusal.of(Unauthenticated(texts.CREDENTIALS_EXPIRED))
-    return _answering(refusal.status, refusal.body, [*refusal.headers, _CHALLENGE])
+    return _answering(refusal.status, refusal.body, [*refusal.headers, *headers])
+
+
+def _named(fault_id: str) -> tuple[bytes, bytes]:
+    """So that nobody looks for the reason elsewhere."""
+    return b"x-cmle-fault", fault_id.encode()
 
 
 def _refused(

@@ -70,14 +70,15 @@ class Keeper:
     async def place(self, faults: Sequence[Placed]) -> None:
         """Have requests meet these faults, now and after each restart of the gateway."""
         self._faults = tuple(faults)
-        with await self._connect() as control:
+        with await self._connect_patiently() as control:
             answer = await _ask(control, {"faults": msgspec.to_builtins(self._faults)})
         if "error" in answer:
             raise OperatorError(f"The gateway refused the faults: {answer['error']}")
 
     async def struck(self) -> dict[str, int]:
         """How often each fault has struck, by its id, as far as this gateway knows."""
-        found = (await self.status())["struck"]
+        with await self._connect_patiently() as control:
+            found = (await _ask(control, {"status": True}))["struck"]
         self._faults = tuple(
             msgspec.structs.replace(it, struck=found.get(it.id, it.struck)) for it in self._faults
         )
@@ -169,6 +170,15 @@ class Keeper:
             control.close()
             raise
         return control
+
+    async def _connect_patiently(self) -> socket.socket:
+        """Also while the gateway is started again."""
+        async with asyncio.timeout(READY_DEADLINE_S):
+            while True:
+                try:
+                    return await self._connect()
+                except OSError:
+                    await asyncio.sleep(0.05)
 
     async def _retire_predecessor(self) -> None:
         """End the gateway that a killed emulator left behind."""

@@ -46,8 +46,9 @@ def test_without_a_fault_nothing_is_looked_at(gateway: Gateway) -> None:
 def test_storage_is_unavailable_in_its_own_words(gateway: Gateway) -> None:
     place(gateway, StorageUnavailable(project="p"))
 
-    status, _, body = answer(gateway)
+    status, head, body = answer(gateway)
     assert status == 503
+    assert "x-cmle-fault: f0" in head
     assert json.loads(body)["error"]["errors"][0]["reason"] == "backendError"
 
 
@@ -191,7 +192,10 @@ def test_slow_storage_gives_and_takes_whole_bodies_late() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(slowed(Echo(), 0.25, 50_000, sleep)({}, receive, send))
+    async def work() -> None:
+        await slowed(Echo(), 0.25, 50_000, sleep)({}, receive, send)
+
+    asyncio.run(work())
 
     assert slept == [0.25, 0.08, 0.12, 0.1, 0.1]
     assert [len(message.get("body", b"")) for message in sent] == [0, 5000, 5000]
