@@ -56,9 +56,13 @@ def test_emulator_answers_and_is_gone_afterwards() -> None:
 
 def test_given_folder_keeps_its_state(tmp_path: Path) -> None:
     for made in (False, True):
-        with Emulator(tmp_path / "data") as emulator, emulator.client() as client:
+        queue = ["--queue-delay", "90"]
+        with Emulator(tmp_path / "data", options=queue) as emulator, emulator.client() as client:
             assert client.storage.exists("gs://kept") is made
             client.storage.create("kept", exist_ok=True)
+            clock = client.clock.document()
+            assert (clock["ahead"], clock["queueDelay"]) == ("3600s" if made else "0s", "90s")
+            client.clock.advance(hours=1)
 
 
 def test_second_emulator_on_a_folder_is_refused(tmp_path: Path) -> None:

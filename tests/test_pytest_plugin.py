@@ -64,6 +64,16 @@ def test_start(cmle_start, cmle_client):
 def test_started_job_went_with_its_test(cmle_client):
     assert cmle_client.job(started[0])["state"] == "CANCELLED"
 
+def test_skipped_time_ends_a_job(cmle_start, cmle_client, cmle_clock, cmle_wait, cmle_engine):
+    job_id = cmle_start(fixtures("sleeps"), ["--seconds=600"])
+    cmle_client.wait_job(job_id, state="RUNNING")
+    cmle_clock.advance(days=6)
+    assert cmle_client.job(job_id)["state"] == "RUNNING"
+    cmle_clock.advance(days=2)
+    assert cmle_wait(job_id).state == "CANCELLED"
+    with cmle_engine.client() as client:
+        assert client.clock.document()["ahead"] == "0s"
+
 def test_failure(cmle_submit):
     assert_job_succeeded(cmle_submit(fixtures("fails")))
 
@@ -216,7 +226,7 @@ def test_nothing_is_made_where_nothing_is_asked_for(pytester: pytest.Pytester) -
 def test_jobs_are_submitted_and_awaited(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(JOBS)
     result = pytester.runpytest_subprocess(*QUIET)
-    result.assert_outcomes(passed=4, failed=3)
+    result.assert_outcomes(passed=5, failed=3)
     shown = result.stdout.str()
     for text in (
         r"E +AssertionError: job test_failure_\w+: expected SUCCEEDED, found FAILED",

@@ -122,6 +122,17 @@ def test_answers_for_each_of_googles_hosts(url: str) -> None:
         assert [(seen.method, seen.url) for seen in cloud.requests] == [("GET", url)]
 
 
+def test_all_projects_have_the_time_of_the_script() -> None:
+    with intercept() as cloud:
+        url = "https://ml.googleapis.com/cmle/v1/projects/p1/clock"
+        skipped = requests.post(f"{url}:advance", json={"duration": "3600s"}, timeout=5).json()
+        assert skipped["ahead"] == "3600s"
+        assert cloud.clock.elapsed == 3600
+        refused = requests.patch(url, json={"queueDelay": "3600s"}, timeout=5)
+        assert refused.json()["error"]["status"] == "FAILED_PRECONDITION"
+        assert requests.get(url, timeout=5).json() == skipped
+
+
 def test_what_is_not_served_is_answered_as_ever(call: Call) -> None:
     with intercept():
         error = call("GET", "projects/p1/nothing")["error"]
