@@ -170,7 +170,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     of the objects that it left, by URI, the newest last; ``absent`` are the gs:// names among
     its arguments that lead to nothing, even afterwards. ``model`` is the folder of the newest
     model among what it wrote, ``export`` what is known of that where the service could serve
-    it, and ``wants_model`` says that there is something to ask it.
+    it, and ``wants_model`` says that there is something to ask it. ``differences`` are the
+    emulator's own words on what the service would have given the job.
     """
 
     state: JobState
@@ -185,6 +186,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     wants_model: bool = False
     model: str = ""
     export: Export | None = None
+    differences: tuple[str, ...] = ()
     not_checked: tuple[str, ...] = ()
 
     @property

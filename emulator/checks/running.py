@@ -22,6 +22,7 @@ from emulator.checks.packing import module_of
 from emulator.client import Client, Entry
 from emulator.embedded import Emulator
 from emulator.errors import OperatorError
+from emulator.logs import SERVICE
 from emulator.names import GcsUri
 from emulator.progress import Progress, Step
 from emulator.resources import TrainingInput
@@ -35,6 +36,10 @@ CANCEL_S: Final = 60.0
 _GRACE_S: Final = "5"
 _KEPT_LINES: Final = 2000
 _SHOWN_LINES: Final = 10
+_OF_SERVICE: Final = (
+    *("Isolation of this replica: ", "Running module ", "Running command: "),
+    *("Module completed; cleaning up.", "Clean up finished.", "Task completed successfully."),
+)
 _URI: Final = re.compile(r"gs://[^\s,'\"]+")
 _BUCKET: Final = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])")
 _PATTERN: Final = re.compile(r"[*?\[{]")
@@ -50,7 +55,7 @@ def run(evidence: Evidence, archives: Sequence[Path], choices: Choices, progress
     OperatorError where this emulator cannot run the job, or where data are not to be had.
     """
     chosen = choices.run or RunChoices()
-    job, notes = _job(evidence, choices)
+    job, notes = job_of(evidence, choices)
     progress(Step("run", "starting an emulator"))
     with Emulator(options=_options(choices, chosen)) as emulator, emulator.client() as client:
         buckets = _prepare(client, job, chosen, progress)
@@ -88,7 +93,7 @@ def _options(choices: Choices, chosen: RunChoices) -> list[str]:
     return [*options, *chosen.options]
 
 
-def _job(evidence: Evidence, choices: Choices) -> tuple[dict[str, Any], tuple[str, ...]]:
+def job_of(evidence: Evidence, choices: Choices) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The job that is run in place of the one that would be submitted, and how they differ."""
     training = evidence.request.training
     notes = []
@@ -237,9 +242,19 @@ def _seen(evidence: Evidence, found: _Found, job: Mapping[str, Any], objects: Se
         job_dir=folder,
         error_message=message,
         failure=tracebacks.failure(message, evidence.packed),
-        last_lines=tuple(f"{it.task}: {it.text}" for it in found.entries)[-_SHOWN_LINES:],
+        last_lines=tuple(_lines(found.entries))[-_SHOWN_LINES:],
+        differences=tuple(
+            it.text for it in found.entries if it.task == SERVICE and it.severity == "WARNING"
+        ),
         absent=tuple(absent(args, folder, objects)),
     )
+
+
+def _lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """What replicas printed, and what was done to prepare them."""
+    for entry in entries:
+        if entry.task not in {"", SERVICE} and not entry.text.startswith(_OF_SERVICE):
+            yield f"{entry.task}: {entry.text}"
 
 
 def absent(args: Sequence[str], folder: str, objects: Sequence[str]) -> Iterator[str]:

@@ -95,5 +95,6 @@ def _not_checked(evidence: Evidence) -> Iterator[str]:
             "quotas and permissions of the project; whether the data exists."
         )
         return
+    yield from evidence.run.differences
     yield from evidence.run.not_checked
     yield "Quotas and permissions of the project; the data of the cloud."
