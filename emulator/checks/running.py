@@ -151,7 +151,7 @@ def _upload(client: Client, data: Data) -> None:
         path = data.path
         if path is None:
             path = Path(folder)
-            _make(data.command, path)
+            made(data.command, path)
         if path.is_dir():
             if not client.storage.upload_folder(data.target, path):
                 raise OperatorError(f"{data.command or path} gives no file for {data.target}.")
@@ -164,7 +164,7 @@ def _is_bucket(uri: str) -> bool:
     return not GcsUri.parse(uri).object
 
 
-def _make(command: str, folder: Path) -> None:
+def made(command: str, folder: Path) -> None:
     """Run a command of the user's that writes data; OperatorError with its words if it fails."""
     argv = [word.replace("{}", str(folder)) for word in shlex.split(command)]
     try:
