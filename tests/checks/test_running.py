@@ -32,8 +32,8 @@ ROWS: Final = [
 
 
 def cmle(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """``cmle check --run`` in a folder, with a place for temporary files that must end empty."""
-    temporary = place / "tmp"
+    """``cmle check --run`` in a folder; what is temporary must be gone afterwards."""
+    temporary = place.with_name("tmp")
     temporary.mkdir(exist_ok=True)
     ended = subprocess.run(
         [sys.executable, "-m", "emulator", "check", *words, "--run"],
@@ -47,24 +47,29 @@ def cmle(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return ended
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "job"
+
+
 def rehearsed(place: Path, fixture: str) -> None:
     """A copy of a fixture, with its job in a bucket that there may be."""
-    shutil.copytree(FIXTURES / fixture, place, dirs_exist_ok=True)
+    shutil.copytree(FIXTURES / fixture, place)
     job = place / "job.yaml"
     job.write_text(job.read_text().replace("{bucket}", "rides"))
 
 
 @pytest.mark.tensorflow
 @pytest.mark.timeout(600)
-def test_good_package_is_trained_deployed_and_asked(tmp_path: Path) -> None:
+def test_good_package_is_trained_deployed_and_asked(place: Path) -> None:
     """Its predictions are really compared: those that are expected are wrong on purpose."""
-    rehearsed(tmp_path, "taxifare/tf2")
+    rehearsed(place, "taxifare/tf2")
     generator = f"{sys.executable} {FIXTURES / 'taxifare' / 'generate.py'} --train-rows=300"
-    (tmp_path / "golden.json").write_text(
+    (place / "golden.json").write_text(
         json.dumps({"instances": ROWS, "predictions": [{"predictions": -1.0}] * 2})
     )
     given = ("--data-from", f"{generator} {{}}=gs://rides/data", "--golden", "golden.json")
-    ended = cmle(tmp_path, "trainer", "--config=job.yaml", "--json", *given)
+    ended = cmle(place, "trainer", "--config=job.yaml", "--json", *given)
     assert ended.returncode == 1, ended.stderr
     document = json.loads(ended.stdout)
     assert [it["rule"] for it in document["findings"]] == ["golden-differs"]
@@ -76,9 +81,9 @@ def test_good_package_is_trained_deployed_and_asked(tmp_path: Path) -> None:
 
 @pytest.mark.tensorflow
 @pytest.mark.timeout(600)
-def test_package_that_fails_when_it_runs_is_found_out(tmp_path: Path) -> None:
-    shutil.copytree(FIXTURES / "checks" / "run-fails" / "bad", tmp_path, dirs_exist_ok=True)
-    ended = cmle(tmp_path, "trainer", "--config=config.yaml")
+def test_package_that_fails_when_it_runs_is_found_out(place: Path) -> None:
+    shutil.copytree(FIXTURES / "checks" / "run-fails" / "bad", place)
+    ended = cmle(place, "trainer", "--config=config.yaml")
     assert ended.returncode == 1, ended.stderr
     text = "trainer/model.py:2: error[run-fails] The job fails: ZeroDivisionError: division by zero"
     assert text in ended.stdout
@@ -88,9 +93,9 @@ def test_package_that_fails_when_it_runs_is_found_out(tmp_path: Path) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_replicas_of_the_tier_are_run(tmp_path: Path) -> None:
-    rehearsed(tmp_path, "cluster_prints")
-    ended = cmle(tmp_path, "trainer", "--config=job.yaml", "--json", "--replica-scale=0.25")
+def test_replicas_of_the_tier_are_run(place: Path) -> None:
+    rehearsed(place, "cluster_prints")
+    ended = cmle(place, "trainer", "--config=job.yaml", "--json", "--replica-scale=0.25")
     assert ended.returncode == 0, ended.stderr
     document = json.loads(ended.stdout)
     assert "nothing-exported" in {it["rule"] for it in document["findings"]}
@@ -100,22 +105,22 @@ def test_replicas_of_the_tier_are_run(tmp_path: Path) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_golden_predictions_are_written_and_come_again(tmp_path: Path) -> None:
+def test_golden_predictions_are_written_and_come_again(place: Path) -> None:
     case = FIXTURES / "checks" / "not-served" / "near-tensorflow"
-    shutil.copytree(case, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "rows.jsonl").write_text('{"km": 2.0}\n{"km": 4.0}\n')
+    shutil.copytree(case, place)
+    (place / "rows.jsonl").write_text('{"km": 2.0}\n{"km": 4.0}\n')
     words = ("trainer", "--config=config.yaml", "--instances=rows.jsonl", "--golden=g.json")
-    assert cmle(tmp_path, *words, "--update-golden").returncode == 0
-    written = json.loads((tmp_path / "g.json").read_text())
+    assert cmle(place, *words, "--update-golden").returncode == 0
+    written = json.loads((place / "g.json").read_text())
     assert written["predictions"] == [7.5, 12.5]
-    assert cmle(tmp_path, *words).returncode == 0
+    assert cmle(place, *words).returncode == 0
 
 
 @pytest.mark.tensorflow
-def test_errors_that_are_seen_without_a_run_prevent_it(tmp_path: Path) -> None:
+def test_errors_that_are_seen_without_a_run_prevent_it(place: Path) -> None:
     bad = FIXTURES / "checks" / "argument-not-taken" / "bad"
-    shutil.copytree(bad, tmp_path, dirs_exist_ok=True)
-    ended = cmle(tmp_path, "trainer", "--config=config.yaml")
+    shutil.copytree(bad, place)
+    ended = cmle(place, "trainer", "--config=config.yaml")
     assert ended.returncode == 1, ended.stderr
     assert "The run: it is not begun" in ended.stdout
     assert "starting an emulator" not in ended.stderr
