@@ -17,7 +17,7 @@ def check(choices: Choices, progress: Progress = silent) -> Report:
     subject = sources.find(choices.subject)
     began = time.monotonic()
     kept = cache.Cache(choices.cache_dir / "checks")
-    key = cache.key(subject.archive or subject.root, _inputs(choices, subject))
+    key = cache.key(subject.archive or subject.root, inputs(choices, subject))
     is_kept = choices.use_cache and choices.run is None
     if is_kept and (known := kept.find(key)):
         return msgspec.structs.replace(known, seconds=time.monotonic() - began)
@@ -30,7 +30,8 @@ def check(choices: Choices, progress: Progress = silent) -> Report:
     return report
 
 
-def _inputs(choices: Choices, subject: sources.Subject) -> list[str]:
+def inputs(choices: Choices, subject: sources.Subject) -> list[str]:
+    """What a verdict depends on, beside the package."""
     config = choices.config
     plain = {
         "training": choices.training,

@@ -141,7 +141,8 @@ def _prepare(
     for name in [*buckets, STAGING]:
         client.storage.create(name, exist_ok=True)
     for data in chosen.data:
-        progress(Step("run", f"uploading {data.command or data.path} to {data.target}"))
+        origin = f"what `{data.command}` makes" if data.command else str(data.path)
+        progress(Step("run", f"uploading {origin} to {data.target}"))
         _upload(client, data)
     return buckets
 

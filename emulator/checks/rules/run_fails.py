@@ -22,15 +22,18 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     failure = run.failure
     if failure is not None:
         said = f"{failure.kind}: {failure.message}" if failure.message else failure.kind
-        what, fix = f"The job fails: {said}.", "Correct the line that the traceback ends with."
+        what, fix = (
+            f"The job fails: {said.rstrip('.')}.",
+            "Correct the line that the traceback ends with.",
+        )
     else:
-        said = run.last_lines[-1] if run.last_lines else "nothing"
+        said = run.last_lines[-1].rstrip(".") if run.last_lines else "nothing"
         what = f"The job ends as {run.state}; the last line of its log: {said}."
         fix = "See the last lines of the log."
     if run.absent:
         fix = "Give it its data first: see data-not-given."
     yield Finding(
-        message=what.replace("..", "."),
+        message=what,
         fix=fix,
         path=failure.path if failure else "",
         line=failure.line if failure else 0,
