@@ -135,6 +135,11 @@ def test_hint_names_the_folder_of_missing_data() -> None:
     assert "--data LOCAL=gs://rides/in." in finding.fix
 
 
+def test_failure_without_a_traceback_shows_the_end_of_the_log() -> None:
+    (finding,) = findings(state=JobState.FAILED, last_lines=("a: no fares", "a: bye"))
+    assert finding.message.endswith("a: no fares\n        a: bye")
+
+
 def test_end_at_the_deadline_says_how_far_it_got() -> None:
     (finding,) = findings(**CUT, last_lines=("a: step 1", "a: step 2"), written={"gs://r/x": 1})
     assert "step 2" in finding.message

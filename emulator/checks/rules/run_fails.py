@@ -13,6 +13,7 @@ from emulator.findings import Finding, Severity
 
 SEVERITY: Final = Severity.ERROR
 NEEDS_RUN: Final = True
+_INDENT: Final = " " * 8
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
@@ -27,9 +28,9 @@ def check(evidence: Evidence) -> Iterator[Finding]:
             "Correct the line that the traceback ends with.",
         )
     else:
-        said = run.last_lines[-1].rstrip(".") if run.last_lines else "nothing"
-        what = f"The job ends as {run.state}; the last line of its log: {said}."
-        fix = "See the last lines of the log."
+        end = "".join(f"\n{_INDENT}{line}" for line in run.last_lines) or " it is empty"
+        what = f"The job ends as {run.state}. The end of its log:{end}"
+        fix = "Let it succeed with the status 0."
     if run.absent:
         fix = "Give it its data first: see data-not-given."
     yield Finding(
