@@ -44,22 +44,27 @@ class Skew(msgspec.Struct, frozen=True):
 def read(path: Path) -> tuple[Recorded, ...]:
     """A recording: a JSON object a line, with ``instance`` and ``prediction``."""
     try:
-        lines = path.read_text().splitlines()
+        text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"The recorded predictions {path} cannot be read: {error}.") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, place: str) -> tuple[Recorded, ...]:
+    """The rows of a recording; OperatorError, with the line in ``place``, if it is none."""
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             found.append(msgspec.convert(json.loads(line), Recorded))
         except (ValueError, RecursionError, msgspec.ValidationError) as error:
             raise OperatorError(
-                f"{path}:{number} is no recorded prediction: {error}. Each line is "
+                f"{place}:{number} is no recorded prediction: {error}. Each line is "
                 '{"instance": …, "prediction": …}.'
             ) from error
     if not found:
-        raise OperatorError(f"{path} holds no recorded prediction.")
+        raise OperatorError(f"{place} holds no recorded prediction.")
     return tuple(found)
 
 

@@ -7,7 +7,9 @@ from typing import Literal
 import msgspec
 
 from emulator.errors import Violation
+from emulator.exports.evidence import Evidence as Export
 from emulator.resources import TrainingInput
+from emulator.states import JobState
 
 
 class Syntax(msgspec.Struct, frozen=True):
@@ -161,12 +163,48 @@ class Probe(msgspec.Struct, frozen=True):
     import_s: float = 0.0
 
 
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A few steps of the job, really run, with ``args``.
+
+    ``cut_s`` is the deadline in seconds, if that came before the end. ``written`` has the sizes
+    of the objects that it left, by URI, the newest last; ``absent`` are the gs:// names among
+    its arguments that lead to nothing, even afterwards. ``model`` is the folder of the newest
+    model among what it wrote, ``export`` what is known of that where the service could serve
+    it, and ``wants_model`` says that there is something to ask it. ``differences`` are the
+    emulator's own words on what the service would have given the job.
+    """
+
+    state: JobState
+    args: tuple[str, ...] = ()
+    job_dir: str = ""
+    error_message: str = ""
+    failure: Failure | None = None
+    last_lines: tuple[str, ...] = ()
+    cut_s: float | None = None
+    written: dict[str, int] = {}
+    absent: tuple[str, ...] = ()
+    wants_model: bool = False
+    model: str = ""
+    export: Export | None = None
+    differences: tuple[str, ...] = ()
+    not_checked: tuple[str, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        return self.cut_s is None and self.state is JobState.SUCCEEDED
+
+    @property
+    def has_failed(self) -> bool:
+        return self.cut_s is None and self.state is not JobState.SUCCEEDED
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything that rules may look at.
 
     ``root`` is the folder whose setup.py builds the package, as the user names it;
     ``data_files`` are the other files of the package, by their path in the root, ``beside``
-    those directly in the root; ``texts`` has what such files say, where a rule wants it.
+    those directly in the root; ``texts`` has what such files say, where a rule wants it. Without
+    ``run`` the job was not run.
     """
 
     root: str
@@ -182,6 +220,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     installation: Installation = Installation()
     runtime: RuntimeFacts
     probe: Probe | None = None
+    run: Run | None = None
     not_checked: tuple[str, ...] = ()
 
     @cached_property

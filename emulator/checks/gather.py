@@ -54,7 +54,10 @@ _UNREACHED: Final = ("Tunnel connection failed", "NewConnectionError", "Connecti
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to gather: where things are kept, and what may run how."""
+    """How to gather: where things are kept, and what may run how.
+
+    ``built`` is the folder in which the archives stay, if they are wanted afterwards.
+    """
 
     runtimes: Runtimes
     index: PackageIndex
@@ -62,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     isolation: Isolation
     imports: bool = True
     deadline_s: float = 20.0
+    built: Path | None = None
 
 
 async def gather(
@@ -242,8 +246,8 @@ class _Work:
         if self._subject.archive is not None:
             return Build(), [self._subject.archive]
         generated = "setup.py" not in self._evidence.beside
-        out = self._data_dir.root / "built"
-        out.mkdir()
+        out = self._settings.built or self._data_dir.root / "built"
+        out.mkdir(exist_ok=True)
         enclosed = self._settings.isolation == "namespaces"
         seen = _OUT if enclosed else str(out)
         package = str(self._subject.root / self._subject.package)

@@ -4,6 +4,7 @@ from typing import Final
 
 from emulator import reports
 from emulator.checks.rules import every
+from emulator.exports.rules import every as of_exports
 from emulator.findings import Report
 
 _TOOL: Final = "cmle check"
@@ -12,7 +13,8 @@ _TOOL: Final = "cmle check"
 def write(report: Report, form: str) -> str:
     """A report in one of the formats."""
     # Only SARIF tells about rules that found nothing; loading them all takes a moment.
-    judge = reports.Judge(_TOOL, every() if form == "sarif" else ())
+    rules: list[reports.Documented] = [*every(), *of_exports()] if form == "sarif" else []
+    judge = reports.Judge(_TOOL, rules)
     return reports.FORMATS[form](report, judge)
 
 

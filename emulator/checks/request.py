@@ -8,6 +8,7 @@ import msgspec
 import yaml
 
 from emulator import catalog, payload, resources, validation
+from emulator.catalog import Catalog
 from emulator.checks.evidence import Request, Syntax
 from emulator.errors import InvalidArgument, Violation
 from emulator.resources import Job, TrainingInput
@@ -20,15 +21,18 @@ _PACKAGE: Final = "gs://bucket/package.tar.gz"
 _JOB: Final = "GoogleCloudMlV1__Job"
 
 
-def read(config: Path | None, shown: str, given: Mapping[str, Any]) -> Request:
+def read(
+    config: Path | None, shown: str, given: Mapping[str, Any], tables: Catalog | None = None
+) -> Request:
     """The job that gcloud would send: the file's, with what was given over it.
 
     Nothing is refused here: what is wrong with it becomes part of the request. ``given``
-    has fields of ``trainingInput``.
+    has fields of ``trainingInput``; ``tables`` may know more machines than the service's.
     """
+    known = tables or catalog.load()
     overrides = {name: value for name, value in given.items() if value}
     if config is None:
-        return _request({"trainingInput": {**DEFAULTS, **overrides}}, given=bool(overrides))
+        return _request({"trainingInput": {**DEFAULTS, **overrides}}, known, given=bool(overrides))
     try:
         text = config.read_text()
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -46,11 +50,11 @@ def read(config: Path | None, shown: str, given: Mapping[str, Any]) -> Request:
     training = document.get("trainingInput")
     if isinstance(training, dict) or training is None:
         document = {**document, "trainingInput": {**(training or {}), **overrides}}
-    made = _request(document, given=True)
+    made = _request(document, known, given=True)
     return msgspec.structs.replace(made, path=shown, text=text, lines=lines, unquoted=unquoted)
 
 
-def _request(document: Mapping[str, Any], *, given: bool) -> Request:
+def _request(document: Mapping[str, Any], known: Catalog, *, given: bool) -> Request:
     """Check the document as the service would, every violation at once."""
     versions = (
         {
@@ -79,7 +83,7 @@ def _request(document: Mapping[str, Any], *, given: bool) -> Request:
     training = job.training_input or TrainingInput()
     named = msgspec.structs.replace(training, python_module=training.python_module or "trainer")
     checked = msgspec.structs.replace(job, training_input=named)
-    found = tuple(validation.job_violations(checked, catalog.load()))
+    found = tuple(validation.job_violations(checked, known))
     return Request(training=training, given=given, violations=found)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from emulator.checks.evidence import Evidence
 from emulator.checks.packing import module_of
 from emulator.checks.rules import Rule, every
+from emulator.exports.verdict import judge as judge_export
 from emulator.findings import Finding, Report
 
 _IGNORE: Final = re.compile(r"#\s*cmle:\s*ignore\[([a-z0-9, -]+)\]\s*(.*)")
@@ -19,10 +20,13 @@ def judge(evidence: Evidence, silenced: Collection[str] = ()) -> Report:
     comments = _comments(evidence)
     kept: list[Finding] = []
     hushed: list[Finding] = []
-    for rule in every():
+    rules = [rule for rule in every() if evidence.run or not rule.needs_run]
+    for rule in rules:
         for finding in _of(rule, evidence):
             is_silent = rule.name in silenced or _is_ignored(finding, comments)
             (hushed if is_silent else kept).append(finding)
+    export = _of_export(evidence, silenced)
+    kept += export.findings
     kept.sort(key=lambda it: (it.level.rank, it.path, it.line, it.rule))
     request = evidence.request
     return Report(
@@ -30,9 +34,15 @@ def judge(evidence: Evidence, silenced: Collection[str] = ()) -> Report:
         runtime=f"{request.training.runtime_version} (Python {request.training.python_version})",
         findings=tuple(dict.fromkeys(kept)),
         silenced=tuple(hushed),
-        not_checked=tuple(_not_checked(evidence)),
-        rules=tuple(rule.name for rule in every()),
+        not_checked=(*_not_checked(evidence), *export.not_checked),
+        rules=(*(rule.name for rule in rules), *export.rules),
     )
+
+
+def _of_export(evidence: Evidence, silenced: Collection[str]) -> Report:
+    """What the rules of ``cmle check-model`` say of the model that a run left."""
+    export = evidence.run.export if evidence.run else None
+    return judge_export(export, ignored=silenced) if export else Report(subject="", runtime="")
 
 
 def _of(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
@@ -79,7 +89,12 @@ def _not_checked(evidence: Evidence) -> Iterator[str]:
             yield f"{field}: the configuration names none; the check assumed one."
     if not request.bucket_locations:
         yield "Locations of buckets: --bucket-location BUCKET=LOCATION was not given."
-    yield (
-        "Training itself, its memory, what it exports and whether that serves; quotas and "
-        "permissions of the project; whether the data exists."
-    )
+    if evidence.run is None:
+        yield (
+            "Training itself, its memory, what it exports and whether that serves (--run); "
+            "quotas and permissions of the project; whether the data exists."
+        )
+        return
+    yield from evidence.run.differences
+    yield from evidence.run.not_checked
+    yield "Quotas and permissions of the project; the data of the cloud."

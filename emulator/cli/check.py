@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from emulator.cli.check_run import run_choices, run_options
 from emulator.cli.options import cache_dir_option, pairs
 from emulator.cli.output import is_terminal, note
 from emulator.cli.verdicts import Also, deliver, verdict_options
+
+_WIDEST: Final = 200
 
 
 @click.command(name="check")
@@ -24,6 +27,7 @@ from emulator.cli.verdicts import Also, deliver, verdict_options
 @click.option("--module-name", help="What is run: python -m MODULE. Default: PACKAGE.task.")
 @click.option("--job-dir", help="gs:// folder; passed on as --job-dir.")
 @click.option("--region")
+@click.option("--scale-tier", metavar="TIER", help="Default: the file's, else BASIC.")
 @click.option("--runtime-version", help="Default: the file's, else 2.11.")
 @click.option("--python-version", help="Default: the file's, else 3.7.")
 @click.option(
@@ -36,6 +40,7 @@ from emulator.cli.verdicts import Also, deliver, verdict_options
 @click.option(
     "--ignore", "ignored", multiple=True, metavar="RULE", help="Leave a rule out; repeatable."
 )
+@run_options
 @verdict_options
 @click.option(
     "--isolation",
@@ -58,6 +63,12 @@ from emulator.cli.verdicts import Also, deliver, verdict_options
 @click.option(
     "--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels instead of an index."
 )
+@click.option(
+    "--catalog",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Tables that add to the scale tiers, machine types, accelerators and regions.",
+)
 @click.option("--no-cache", is_flag=True, help="Look again, whatever is known.")
 @click.option("--list", "show_rules", is_flag=True, help="Document every rule and leave.")
 @cache_dir_option
@@ -70,7 +81,10 @@ def check(
     show_rules: bool,
     **flags: Any,
 ) -> None:
-    """Say, without training, whether a package would work in the cloud."""
+    """Say, without training, whether a package would work in the cloud.
+
+    With --run it is trained, too: a few steps, by an emulator of its own that leaves nothing.
+    """
     if show_rules:
         from emulator.checks.report import listing
 
@@ -95,6 +109,7 @@ def _choices(subject: Path, flags: dict[str, Any]) -> Any:
         "pythonVersion": flags["python_version"],
         "region": flags["region"],
         "runtimeVersion": flags["runtime_version"],
+        "scaleTier": flags["scale_tier"],
     }
     return Choices(
         subject=subject,
@@ -103,15 +118,17 @@ def _choices(subject: Path, flags: dict[str, Any]) -> Any:
         bucket_locations=pairs(",".join(flags["locations"])),
         ignored=flags["ignored"],
         cache_dir=flags["cache_dir"].absolute(),
-        wheelhouse=flags["wheelhouse"],
+        catalog=flags["catalog"] and flags["catalog"].absolute(),
+        wheelhouse=flags["wheelhouse"] and flags["wheelhouse"].absolute(),
         environment=dict(os.environ),
         isolation=flags["isolation"],
         runtime_policy=flags["runtime_policy"],
         deadline_s=flags["deadline_s"],
         use_cache=not flags["no_cache"],
+        run=run_choices(flags),
     )
 
 
 def _progress(step: Any) -> None:
-    if is_terminal():
-        note(f"{step.subject}: {step.text}")
+    if is_terminal() or step.subject == "run":
+        note(f"{step.subject}: {step.text}"[:_WIDEST])

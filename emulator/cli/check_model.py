@@ -210,19 +210,11 @@ def _settings(flags: dict[str, Any]) -> "Settings":
 
 
 def _write_golden(flags: dict[str, Any], evidence: "Evidence") -> None:
-    from emulator import golden
     from emulator.comparison import Tolerance
+    from emulator.exports.check import keep
 
-    batch = evidence.serving.batch if evidence.serving else None
-    if batch is None or batch.predictions is None:
-        raise OperatorError(
-            f"{flags['golden']} is not written: the instances were not answered. "
-            f"{batch.error if batch else 'Run without --update-golden to see why.'}"
-        )
-    tolerance = Tolerance(flags["tolerance"], flags["tolerance"])
-    path = flags["golden"]
-    golden.write(path, golden.Golden(list(batch.instances), batch.predictions, tolerance))
-    note(f"Wrote {len(batch.predictions)} predictions to {path}: look at them.")
+    count = keep(evidence, flags["golden"], Tolerance(flags["tolerance"], flags["tolerance"]))
+    note(f"Wrote {count} predictions to {flags['golden']}: look at them.")
 
 
 def _progress(step: Any) -> None:

@@ -1,13 +1,22 @@
 """The requests that a model's server is asked: the user's instances, alone, together, and wrong."""
 
 import base64
+import math
 from typing import Any, Final
 
-from emulator.savedmodel import DEFAULT_SIGNATURE, Signature
+from emulator.savedmodel import DEFAULT_SIGNATURE, Signature, Tensor
 
 MOST_SINGLES: Final = 50
 MOST_BASE64: Final = 5
 NO_SUCH_INPUT: Final = "cmle_no_such_input"
+_MOST_NUMBERS: Final = 100_000  # in a tensor that is made up
+_MADE: Final[dict[str, tuple[Any, Any]]] = {
+    **dict.fromkeys(("float16", "bfloat16", "float32", "float64"), (0.5, 1.0)),
+    **dict.fromkeys(("int8", "uint8", "int16", "uint16"), (0, 1)),
+    **dict.fromkeys(("int32", "uint32", "int64", "uint64"), (0, 1)),
+    "string": ("a", "b"),
+    "bool": (True, False),
+}
 
 
 def chosen(signatures: dict[str, Signature], name: str) -> Signature | None:
@@ -57,3 +66,33 @@ def wrong(instance: Any, signature: Signature) -> dict[str, Any]:
         if tensor.dtype != "string" and alias in inputs:
             return {**inputs, alias: "no number"}
     return {**inputs, NO_SUCH_INPUT: 0}
+
+
+def made(signature: Signature) -> list[dict[str, Any]]:
+    """Two instances of the types and shapes of a signature; none where it does not tell enough.
+
+    A dimension that may be of any size is 1.
+    """
+    if not signature.inputs or not all(map(_can_be_made, signature.inputs.values())):
+        return []
+    return [
+        {alias: _made(tensor, number) for alias, tensor in signature.inputs.items()}
+        for number in range(2)
+    ]
+
+
+def _can_be_made(tensor: Tensor) -> bool:
+    size = math.prod(_inner(tensor))
+    return tensor.encoding == "dense" and tensor.dtype in _MADE and 0 < size <= _MOST_NUMBERS
+
+
+def _made(tensor: Tensor, number: int) -> Any:
+    value = _MADE[tensor.dtype][number]
+    for size in reversed(_inner(tensor)):
+        value = [value] * size
+    return value
+
+
+def _inner(tensor: Tensor) -> list[int]:
+    """The shape of one row."""
+    return [1 if size is None else size for size in (tensor.shape or ())[1:]]

@@ -5,7 +5,8 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ _KEY: Final = "projects/check/models/model/versions/v1"
 _CHUNK: Final = 100
 _TIMED: Final = 20  # requests that a latency is measured with
 _LIMITS: Final = Limits(servers=1)
+Ask = Callable[[Sequence[Any]], Awaitable[Answer]]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +85,8 @@ async def _serve(
         except ServerFailed as failure:
             serving = Serving(failure=str(failure), wishes=session.wishes)
         else:
-            serving = await _asked(predictions, evidence, session)
+            ask = partial(_ask, predictions, session.signature_name)
+            serving = await asked(ask, evidence, session)
     warnings = (f"Serving: {runtime.warning}",) if runtime.warning else ()
     return msgspec.structs.replace(
         evidence, serving=serving, not_checked=(*evidence.not_checked, *warnings)
@@ -113,13 +116,10 @@ async def _predictions(isolation: Isolation) -> AsyncIterator[Predictions]:
             data.close()
 
 
-async def _asked(predictions: Predictions, evidence: Evidence, session: Session) -> Serving:
+async def asked(ask: Ask, evidence: Evidence, session: Session) -> Serving:
+    """What a model that is served answers to all that the rules want to know."""
     signature = requests.chosen(evidence.signatures, session.signature_name)
-    name, wishes = session.signature_name, session.wishes
-
-    async def ask(instances: Sequence[Any]) -> Answer:
-        return await _ask(predictions, instances, name)
-
+    wishes = session.wishes
     instances = list(session.instances)
     singles = [await ask([instance]) for instance in instances[: requests.MOST_SINGLES]]
     singles += await _timed(ask, instances, singles, wishes)
@@ -142,7 +142,7 @@ async def _asked(predictions: Predictions, evidence: Evidence, session: Session)
 
 
 async def _timed(
-    ask: Any, instances: list[Any], singles: list[Answer], wishes: Wishes
+    ask: Ask, instances: list[Any], singles: list[Answer], wishes: Wishes
 ) -> list[Answer]:
     """Further requests, where a latency is wanted: enough to speak of a percentile."""
     if wishes.latency_s is None or not instances:
@@ -152,7 +152,7 @@ async def _timed(
 
 
 async def _as_base64(
-    ask: Any, instances: list[Any], signature: Signature | None
+    ask: Ask, instances: list[Any], signature: Signature | None
 ) -> tuple[Answer, ...]:
     if signature is None:
         return ()
@@ -160,7 +160,7 @@ async def _as_base64(
     return tuple([await ask([instance]) for instance in encoded if instance is not None])
 
 
-async def _ask(predictions: Predictions, instances: Sequence[Any], name: str) -> Answer:
+async def _ask(predictions: Predictions, name: str, instances: Sequence[Any]) -> Answer:
     request = {"instances": list(instances), **({"signature_name": name} if name else {})}
     began = time.perf_counter()
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emulator.checks.check import check
-from emulator.checks.choices import Choices
+from emulator.checks.choices import Choices, Data, RunChoices
 from emulator.cli.options import default_cache_dir
 from emulator.findings import Report
 from emulator.runtimes import Runtime
@@ -47,13 +47,27 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def run_of(case: Path, place: Path) -> RunChoices | None:
+    """The run that a case needs to be judged: how long it may take, and its data."""
+    file = case / "run.toml"
+    if not file.is_file():
+        return None
+    chosen = tomllib.loads(file.read_text())
+    data = chosen.get("data", {}).items()
+    return RunChoices(
+        deadline_s=chosen["deadline_s"],
+        data=tuple(Data(target, path=place / local) for local, target in data),
+    )
+
+
 @pytest.fixture
 def checked(tmp_path: Path, wheelhouse: Path) -> Checked:
     """Check a case of the bench in a copy of its own."""
 
     def look(case: Path) -> Report:
         place = tmp_path / "case"
-        shutil.copytree(case, place, ignore=shutil.ignore_patterns("make.py", "locations.toml"))
+        own = shutil.ignore_patterns("make.py", "locations.toml", "run.toml")
+        shutil.copytree(case, place, ignore=own)
         subject = place
         if (case / "make.py").is_file():
             subject = runpy.run_path(str(case / "make.py"))["make"](place) or place
@@ -66,8 +80,10 @@ def checked(tmp_path: Path, wheelhouse: Path) -> Checked:
                 cache_dir=default_cache_dir(),
                 wheelhouse=wheelhouse,
                 environment=dict(os.environ),
+                catalog=place / "catalog" if (case / "catalog").is_dir() else None,
                 deadline_s=DEADLINE_S,
                 use_cache=False,
+                run=run_of(case, place),
             )
         )
 

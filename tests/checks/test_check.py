@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from emulator.checks.cache import key
-from emulator.checks.check import check
+from emulator.checks.check import check, inputs
 from emulator.checks.choices import Choices
+from emulator.checks.sources import Subject
 from emulator.cli.options import default_cache_dir
 from emulator.errors import OperatorError
 from emulator.findings import Report, Severity
@@ -95,6 +96,18 @@ def test_key_sees_contents_names_and_inputs(tmp_path: Path) -> None:
     assert key(tmp_path, ["x"]) != first
     (tmp_path / "a.py").rename(tmp_path / "b.py")
     assert key(tmp_path, ["x"]) != first
+
+
+def test_cache_knows_the_tables_of_machines(tmp_path: Path) -> None:
+    tables = tmp_path / "machine_types.toml"
+    choices = Choices(subject=tmp_path, cache_dir=tmp_path, environment={}, catalog=tmp_path)
+    subject = Subject(tmp_path, "trainer")
+    found = []
+    for memory in (1, 2):
+        tables.write_text(f"[compute]\ntiny = {{ cpus = 1, memory_gb = {memory} }}\n")
+        found.append(inputs(choices, subject))
+    assert found[0] != found[1]
+    assert found[1] == inputs(choices, subject)
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator import catalog
 from emulator.checks import request
 from emulator.checks.evidence import Request
+from emulator.shipped import folder
 
 
 def read(tmp_path: Path, text: str, **given_fields: object) -> Request:
@@ -59,3 +61,11 @@ def test_no_text_is_a_crash(text: str) -> None:
         path = Path(folder) / "config.yaml"
         path.write_text(text, encoding="utf-8", errors="surrogatepass")
         request.read(path, "config.yaml", {})
+
+
+def test_tables_may_know_more_machines(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("trainingInput: {scaleTier: CUSTOM, masterType: tiny-256}\n")
+    assert "tiny-256" in str(request.read(config, "", {}).violations)
+    tables = catalog.load(folder("trainer_fixtures") / "out_of_memory" / "catalog")
+    assert request.read(config, "", {}, tables).violations == ()

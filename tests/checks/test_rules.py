@@ -15,11 +15,15 @@ NEAR = [path for path in CASES if path.name.startswith("near")]
 
 
 def chosen(cases: list[Path]) -> list[object]:
-    """Each rule's pair in every run, its variants in the long one."""
+    """Each rule's pair in every run of the tests; its variants, and jobs, in the long one."""
     return [
-        pytest.param(path, id=label(path), marks=[pytest.mark.soak] if "-" in path.name else [])
+        pytest.param(path, id=label(path), marks=[pytest.mark.soak] if is_long(path) else [])
         for path in cases
     ]
+
+
+def is_long(case: Path) -> bool:
+    return "-" in case.name or (case / "run.toml").is_file()
 
 
 def label(path: Path) -> str:

@@ -1,0 +1,2 @@
+def mean(fares):
+    return sum(fares) / len(fares)
