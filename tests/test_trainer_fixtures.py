@@ -33,6 +33,8 @@ KNOWN = {
     "options",
     "image",
     "tasks",
+    "exported",
+    "metric",
 }
 TIERS = {"BASIC", "STANDARD_1", "PREMIUM_1", "CUSTOM", "BASIC_GPU", "BASIC_TPU"}
 

@@ -4,6 +4,8 @@ Places are the isolation levels of processes, and containers where a Docker Engi
 """
 
 import contextlib
+import fnmatch
+import math
 import re
 import runpy
 import subprocess
@@ -19,11 +21,16 @@ import yaml
 from emulator import Emulator
 from emulator.assertions import assert_servable
 from emulator.client import Client
+from emulator.exports.check import examine
+from emulator.exports.folders import BucketFolder
+from emulator.exports.gather import Question
+from emulator.findings import Severity
 from emulator.isolation import probe
 from emulator.outcome import Outcome, read_saved_model, saved_models, wait
 from emulator.rehearsal import package_of
 from emulator.shipped import folder
 from emulator.submission import Code, submit
+from tests.event_files import scalars
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(900)]
 
@@ -39,6 +46,12 @@ BRIEF_IN_CONTAINERS: Final = {  # the others, there, are for make test-all
     ("cluster_prints", "1.15"),
     ("estimator_ps", "1.15"),
     ("container", ""),
+}
+BRIEF_ONCE: Final = {  # TensorFlow starts for these: at one place, elsewhere in make test-all
+    ("estimator_canned", "namespaces"),
+    ("estimator_custom", "namespaces"),
+    ("custom_loop", "namespaces"),
+    ("tuned_keras", "namespaces"),
 }
 BUILD_S: Final = 300
 
@@ -95,6 +108,8 @@ def parameter(trial: Trial) -> Any:
     name = "-".join(filter(None, [trial.name, trial.runtime, trial.level]))
     marks = [pytest.mark.docker] if trial.level == "container" else []
     if marks and (trial.name, trial.runtime) not in BRIEF_IN_CONTAINERS:
+        marks.append(pytest.mark.soak)
+    if any(name == trial.name and place != trial.level for name, place in BRIEF_ONCE):
         marks.append(pytest.mark.soak)
     if trial.level == "namespaces" and probe().isolation != "namespaces":
         marks.append(pytest.mark.skip(reason="this machine has no namespaces"))
@@ -169,7 +184,7 @@ def train(client: Client, trial: Trial) -> Outcome:
 
 
 @pytest.mark.parametrize("trial", parameters())
-def test_trainer_ends_as_expected(emulators: Emulators, trial: Trial) -> None:
+def test_trainer_ends_as_expected(emulators: Emulators, trial: Trial, tmp_path: Path) -> None:
     with image(trial):
         client = emulators.client(trial.options)
         outcome = train(client, trial)
@@ -185,6 +200,8 @@ def test_trainer_ends_as_expected(emulators: Emulators, trial: Trial) -> None:
     _check_tasks(outcome, trial)
     _check_severities(outcome, expected)
     _check_files(client, outcome, expected)
+    _check_exported(client, outcome, trial, tmp_path)
+    _check_metric(client, outcome, expected)
 
 
 def _lines(outcome: Outcome, task: str = "") -> list[str]:
@@ -214,3 +231,24 @@ def _check_files(client: Client, outcome: Outcome, expected: dict[str, Any]) -> 
         assert found
         model = read_saved_model(client, found[-1])  # who trains late exports once more
         assert_servable(model, expected["signature"], outputs=expected["outputs"])
+
+
+def _check_exported(client: Client, outcome: Outcome, trial: Trial, into: Path) -> None:
+    """The file of a framework other than TensorFlow is one that its runtime serves."""
+    if exported := trial.expected.get("exported"):
+        folder = BucketFolder(client, f"{outcome.job_dir}/{exported['folder']}", into)
+        question = Question(version=trial.runtime, framework=exported["framework"])
+        report = examine(folder, question)
+        assert report.count(Severity.ERROR) == 0, report.findings
+
+
+def _check_metric(client: Client, outcome: Outcome, expected: dict[str, Any]) -> None:
+    """The metric of a trial is where the service looks: in event files, with its tag."""
+    if metric := expected.get("metric"):
+        names = [entry["name"] for entry in client.storage.objects(f"{outcome.job_dir}/")]
+        found = [name for name in names if fnmatch.fnmatch(name, f"*/{metric['files']}")]
+        assert len(found) == 1, names
+        content = client.storage.download(f"gs://fixtures/{found[0]}")
+        written = [(step, value) for tag, step, value in scalars(content) if tag == metric["tag"]]
+        assert written[-1][0] == metric["step"], written
+        assert all(math.isfinite(value) and value > 0 for _, value in written)

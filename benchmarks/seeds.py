@@ -1,0 +1,84 @@
+"""The seeded packages of ``trainer_fixtures/checks``: a folder a defect, and near misses beside.
+
+``bad*`` must be found by the rule that its folder is named after; ``near*`` must not be, nor
+have any error. ``make.py`` of a seed finishes what cannot lie in a folder; ``locations.toml``
+has what the command line would say of buckets.
+"""
+
+import os
+import runpy
+import shutil
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from emulator.checks.choices import Choices
+from emulator.shipped import folder
+
+PLACE: Final = folder("trainer_fixtures") / "checks"
+DEADLINE_S: Final = 8.0  # of an import; the seeds that hang wait for it
+
+
+class Seed(msgspec.Struct, frozen=True):
+    """One seed; a rule's first bad and near ones are its pair, the others are variants."""
+
+    folder: Path
+
+    @classmethod
+    def every(cls) -> tuple[Self, ...]:
+        return tuple(cls(path) for path in sorted(PLACE.glob("*/*")) if path.is_dir())
+
+    @property
+    def rule(self) -> str:
+        return self.folder.parent.name
+
+    @property
+    def label(self) -> str:
+        return f"{self.rule}/{self.folder.name}"
+
+    @property
+    def is_bad(self) -> bool:
+        return self.folder.name.startswith("bad")
+
+    @property
+    def is_variant(self) -> bool:
+        return "-" in self.folder.name
+
+    def choices(self, place: Path, *, cache_dir: Path, wheels: Path) -> Choices:
+        """What its check is made of, in a copy at ``place``, a folder that is not there yet."""
+        ignored = shutil.ignore_patterns("make.py", "locations.toml", "__pycache__")
+        shutil.copytree(self.folder, place, ignore=ignored)
+        subject = place
+        if (self.folder / "make.py").is_file():
+            subject = runpy.run_path(str(self.folder / "make.py"))["make"](place) or place
+        locations = self.folder / "locations.toml"
+        return Choices(
+            subject=subject,
+            config=place / "config.yaml",
+            bucket_locations=tomllib.loads(locations.read_text()) if locations.exists() else {},
+            cache_dir=cache_dir,
+            wheelhouse=wheels,
+            environment=dict(os.environ),
+            deadline_s=DEADLINE_S,
+            use_cache=False,
+        )
+
+
+def wheelhouse(place: Path) -> Path:
+    """A closed index with the one library that seeds declare, so that none needs a network."""
+    place.mkdir(parents=True, exist_ok=True)
+    info = "ridehelper-1.0.dist-info"
+    tags = "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files = {
+        "ridehelper.py": "NAME = 'helper'\n",
+        f"{info}/WHEEL": tags,
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: ridehelper\nVersion: 1.0\n",
+    }
+    with zipfile.ZipFile(place / "ridehelper-1.0-py3-none-any.whl", "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+        archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in files))
+    return place
