@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -19,7 +18,7 @@ import msgspec
 import yaml
 
 from benchmarks.measuring import Figure, Grid, Options, Row
-from benchmarks.seeds import Seed, wheelhouse
+from benchmarks.seeds import Seed, good_trainers, wheelhouse
 from benchmarks.workers import runtime
 from emulator.checks.check import check
 from emulator.checks.choices import Choices
@@ -27,7 +26,6 @@ from emulator.errors import OperatorError
 from emulator.findings import Report, Severity
 from emulator.runtimes import Runtime
 from emulator.server import default_cache_dir
-from emulator.shipped import trainers
 
 AIM: Final = 60  # seeded packages
 SIDE_BY_SIDE: Final = 2
@@ -71,9 +69,10 @@ def figures(options: Options) -> Iterator[Figure | Grid]:
             shutil.rmtree(copy)
             return Judged(seed, report, peer(gcloud, made, seed, copy))
 
-        def look(trainer: tuple[str, Path, Path]) -> tuple[str, Report]:
-            options.say(f"seeded: {trainer[0]}")
-            return trainer[0], good(*trainer[1:], place / "good", cache_dir)
+        def look(config: Path) -> tuple[str, Report]:
+            label = f"{config.parent.name}/{config.name}"
+            options.say(f"seeded: {label}")
+            return label, good(config, place, cache_dir)
 
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             judged = list(pool.map(judge, seeds))
@@ -136,19 +135,10 @@ def names(which: Sequence[str], before: str) -> str:
     return before + ", ".join(which) if which else ""
 
 
-def good_trainers() -> Iterator[tuple[str, Path, Path]]:
-    """Name, folder and configuration of every trainer that succeeds; those that tune, twice."""
-    for name, folder in trainers().items():
-        state = tomllib.loads((folder / "expected.toml").read_text())["state"]
-        job = yaml.safe_load((folder / "job.yaml").read_text())["trainingInput"]
-        if state == "SUCCEEDED" and "runtimeVersion" in job:
-            for config in sorted(folder.glob("*.yaml")):
-                yield f"{name}/{config.name}", folder, config
-
-
-def good(trainer: Path, config: Path, place: Path, cache_dir: Path) -> Report:
-    copy = Path(tempfile.mkdtemp(dir=place.parent)) / trainer.name
-    shutil.copytree(trainer, copy, ignore=shutil.ignore_patterns("__pycache__"))
+def good(config: Path, place: Path, cache_dir: Path) -> Report:
+    """The verdict on a trainer with one of its jobs, in a copy below ``place``."""
+    copy = Path(tempfile.mkdtemp(dir=place)) / config.parent.name
+    shutil.copytree(config.parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / config.name).write_text(config.read_text().replace("{bucket}", "bucket"))
     return check(
         Choices(

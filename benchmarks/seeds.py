@@ -10,13 +10,15 @@ import runpy
 import shutil
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
 import msgspec
+import yaml
 
 from emulator.checks.choices import Choices
-from emulator.shipped import folder
+from emulator.shipped import folder, trainers
 
 PLACE: Final = folder("trainer_fixtures") / "checks"
 DEADLINE_S: Final = 8.0  # of an import; the seeds that hang wait for it
@@ -82,3 +84,12 @@ def wheelhouse(place: Path) -> Path:
             archive.writestr(name, text)
         archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in files))
     return place
+
+
+def good_trainers() -> Iterator[Path]:
+    """The jobs of every trainer that ships and succeeds in a runtime: of a trial, of a tuning."""
+    for trainer in dict.fromkeys(trainers().values()):
+        state = tomllib.loads((trainer / "expected.toml").read_text())["state"]
+        job = yaml.safe_load((trainer / "job.yaml").read_text())["trainingInput"]
+        if state == "SUCCEEDED" and "runtimeVersion" in job:
+            yield from sorted(trainer.glob("*.yaml"))
