@@ -176,10 +176,10 @@ def image(trial: Trial, work: Path) -> Iterator[None]:
         if trial.expected["image"].get("installs"):
             _docker(str(base / "base.sh"), "3.7")
             _docker("docker", "build", "--tag", INSTALLER, str(_installer(work / "installer")))
-            given = ("--build-arg", f"BASE_IMAGE={INSTALLER}")
+            given = ["--build-arg", f"BASE_IMAGE={INSTALLER}"]
         else:
             _docker(str(base / "probe.sh"), "3.7")
-            given = ()
+            given = []
         _docker("docker", "build", "--tag", name, *given, str(trial.code))
         yield
     finally:
