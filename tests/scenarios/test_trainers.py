@@ -59,7 +59,7 @@ BRIEF_ONCE: Final = {  # with one runtime at one place; elsewhere in make test-a
     "scikit_learn": ("2.11", "namespaces"),
     "xgboost": ("1.15", "namespaces"),
 }
-BUILD_S: Final = 600  # an image with PyTorch is 2 GB
+BUILD_S: Final = 1800  # an image with PyTorch is 2 GB
 INSTALLER: Final = "cmle/test-installer:3.7"
 
 
@@ -119,6 +119,8 @@ def parameter(trial: Trial) -> Any:
     once = BRIEF_ONCE.get(trial.name, (trial.runtime, trial.level))
     if once != (trial.runtime, trial.level):
         marks.append(pytest.mark.soak)
+    if trial.expected.get("image", {}).get("installs"):
+        marks.append(pytest.mark.timeout(2 * BUILD_S))
     if trial.level == "namespaces" and probe().isolation != "namespaces":
         marks.append(pytest.mark.skip(reason="this machine has no namespaces"))
     return pytest.param(trial, id=name, marks=marks)
