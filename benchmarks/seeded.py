@@ -28,7 +28,7 @@ from emulator.runtimes import Runtime
 from emulator.server import default_cache_dir
 
 AIM: Final = 60  # seeded packages
-SIDE_BY_SIDE: Final = 2
+SIDE_BY_SIDE: Final = max(2, os.cpu_count() or 1)
 PEER_S: Final = 60.0
 HARMFUL: Final = frozenset(  # in a process without a sandbox; archives are no folder to train
     {"archive-refused", "download-at-run-time", "import-hangs", "import-side-effects"}
@@ -78,7 +78,7 @@ def figures(options: Options) -> Iterator[Figure | Grid]:
             judged = list(pool.map(judge, seeds))
             fine = dict(pool.map(look, good_trainers()))
     yield Grid("Seeded packages under cmle check", HEADINGS, tuple(rows(judged)))
-    yield summed(judged, fine)
+    yield summed(judged, fine, 0 if options.quick else AIM)
 
 
 def rows(judged: Sequence[Judged]) -> Iterator[tuple[str, ...]]:
@@ -100,7 +100,7 @@ def counted(judged: Sequence[Judged]) -> tuple[str, ...]:
     )
 
 
-def summed(judged: Sequence[Judged], fine: dict[str, Report]) -> Figure:
+def summed(judged: Sequence[Judged], fine: dict[str, Report], aim: int) -> Figure:
     bad = [it for it in judged if it.seed.is_bad]
     missed = [it.seed.label for it in bad if not it.named]
     false = [it.seed.label for it in judged if it.false]
@@ -112,8 +112,8 @@ def summed(judged: Sequence[Judged], fine: dict[str, Report]) -> Figure:
             Row(
                 what="seeded packages that were found" + names(missed, ", but not "),
                 here=f"{len(bad) - len(missed)} of {len(bad)}",
-                target=f"all of ≥ {AIM}",
-                met=not missed and len(bad) >= AIM,
+                target=f"all of ≥ {aim}" if aim else "all",
+                met=not missed and len(bad) >= aim,
             ),
             Row(
                 what="near misses with errors" + names(false, ": "),

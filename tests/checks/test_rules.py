@@ -24,8 +24,8 @@ def chosen(seeds: list[Seed]) -> list[object]:
 
 def test_bench_has_a_pair_for_each_rule() -> None:
     rules = {rule.name for rule in every()}
-    assert {seed.rule for seed in BAD} == rules
-    assert {seed.rule for seed in NEAR} == rules
+    assert {seed.rule for seed in BAD if not seed.is_variant} == rules
+    assert {seed.rule for seed in NEAR if not seed.is_variant} == rules
     assert len(BAD) >= 60
     assert all(seed.folder.name.startswith("near") for seed in NEAR)
 
