@@ -10,8 +10,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import check_model, gcs, intercept, job, predict, pytest_plugin, startup, tiers
-from benchmarks.measuring import Figure, Options
+from benchmarks import (
+    check_model,
+    gcs,
+    intercept,
+    job,
+    predict,
+    pytest_plugin,
+    seeded,
+    startup,
+    tiers,
+)
+from benchmarks.measuring import Figure, Grid, Options
 from emulator.errors import OperatorError
 
 BENCHMARKS = {
@@ -23,6 +33,7 @@ BENCHMARKS = {
     "intercept": intercept,
     "pytest": pytest_plugin,
     "check-model": check_model,
+    "seeded": seeded,
 }
 WIDTH = 110  # a table that is cut says nothing
 MARKS = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
@@ -36,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     progress = Console(stderr=True)
     options = Options(
         quick=given.quick,
+        gcloud=given.gcloud,
         cache_dir=given.cache_dir,
         runtimes=tuple(given.runtime or ["2.11"]),
         say=lambda text: progress.print(f"[dim]{text}[/]", highlight=False),
@@ -59,6 +71,7 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", type=known, metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="few repetitions, small data")
+    parser.add_argument("--gcloud", action="store_true", help="ask it of every seeded package, too")
     parser.add_argument("--runtime", action="append", choices=["1.15", "2.11"], help="2.11")
     parser.add_argument("--cache-dir", type=Path, help="where environments are kept")
     return parser.parse_args(arguments)
@@ -70,7 +83,9 @@ def known(name: str) -> str:
     return name
 
 
-def table(figure: Figure) -> Table:
+def table(figure: Figure | Grid) -> Table:
+    if isinstance(figure, Grid):
+        return counts(figure)
     found = Table(title=figure.title, title_justify="left")
     found.add_column("figure")
     for heading in ("here", figure.peer, "compared", "target"):
@@ -78,6 +93,17 @@ def table(figure: Figure) -> Table:
     found.add_column("")
     for row in figure.rows:
         found.add_row(row.what, row.here, row.peer, row.compared, row.target, MARKS[row.met])
+    return found
+
+
+def counts(grid: Grid) -> Table:
+    found = Table(title=grid.title, title_justify="left")
+    for number, heading in enumerate(grid.headings):
+        found.add_column(heading, justify="right" if number else "left")
+    for row in grid.rows[:-1]:
+        found.add_row(*row)
+    found.add_section()
+    found.add_row(*grid.rows[-1])
     return found
 
 

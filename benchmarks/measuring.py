@@ -16,9 +16,13 @@ MIB: Final = 1 << 20
 
 
 class Options(msgspec.Struct, frozen=True):
-    """``quick``: fewer repetitions and smaller data, to see that everything runs."""
+    """``quick``: fewer repetitions and smaller data, to see that everything runs.
+
+    ``gcloud``: ask it, too, where that takes minutes.
+    """
 
     quick: bool = False
+    gcloud: bool = False
     cache_dir: Path | None = None
     runtimes: tuple[str, ...] = ("2.11",)
     say: Callable[[str], None] = print
@@ -44,6 +48,14 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     peer: str
     rows: tuple[Row, ...]
+
+
+class Grid(msgspec.Struct, frozen=True):
+    """A table of counts, with headings of its own; its last row is the sum of the others."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 def median(values: Iterable[float]) -> float:

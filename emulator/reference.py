@@ -4,13 +4,15 @@ import ast
 import inspect
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
 import click
+import yaml
 
-from emulator import pytest_plugin
+from emulator import pytest_plugin, shipped
 from emulator.checks import reference as checks
 from emulator.cli import COMMANDS, cmle
 from emulator.cli.exits import codes
@@ -179,12 +181,45 @@ def _scope(node: ast.FunctionDef) -> str:
     return ""
 
 
+def trainers() -> str:
+    """The page of the trainers that ship."""
+    blocks = ["# Trainers that ship\n", _MADE]
+    blocks.append(
+        "`cmle new NAME DIR` copies one to start from, `emulator.fixtures(NAME)` is its folder. "
+        "`job.yaml` is a job for it, `expected.toml` what comes of that. Where there is a "
+        "`tuning.yaml`, the job is one trial and that file the job of the service that tunes it: "
+        "`cmle check` reads it; the emulator does no hyperparameter tuning yet.\n"
+    )
+    head = ("name", "what it does", "runtime", "tier", "ends", "tunes")
+    blocks.append(_table(head, (_trainer(*each) for each in shipped.trainers().items())))
+    return "\n".join(blocks)
+
+
+def _trainer(name: str, folder: Path) -> tuple[str, ...]:
+    expected = tomllib.loads((folder / "expected.toml").read_text(encoding="utf-8"))
+    job = yaml.safe_load((folder / "job.yaml").read_text(encoding="utf-8"))["trainingInput"]
+    versions = expected.get("runtimes") or [job.get("runtimeVersion", "its own image")]
+    tag = ""
+    if (tuning := folder / "tuning.yaml").is_file():
+        spec = yaml.safe_load(tuning.read_text(encoding="utf-8"))["trainingInput"]
+        tag = spec["hyperparameters"].get("hyperparameterMetricTag", "training/hptuning/metric")
+    return (
+        f"`{name}`",
+        shipped.title(folder),
+        ", ".join(versions),
+        job["scaleTier"],
+        expected["state"],
+        tag and f"`{tag}`",
+    )
+
+
 PAGES: Final = {
     "checks.md": checks.text,
     "models.md": exports.text,
     "reference/cli.md": cli,
     "reference/fixtures.md": fixtures,
     "reference/settings.md": settings,
+    "reference/trainers.md": trainers,
 }
 
 

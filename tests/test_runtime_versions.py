@@ -71,3 +71,11 @@ def test_requirements_bring_what_trainers_use(name: str) -> None:
         "numpy", "pandas", "scipy", "scikit-learn", "joblib", "google-cloud-storage",
         "google-api-python-client", "oauth2client", "cloudml-hypertune", "pip", "setuptools",
     }  # fmt: skip
+
+
+def test_requirements_are_the_versions_of_the_catalogue() -> None:
+    for known in shipped().runtimes.values():
+        for name in known.environments.values():
+            text = (REQUIREMENTS / name).read_text()
+            assert f"scikit-learn=={known.scikit_learn} " in text
+            assert f"xgboost=={known.xgboost} " in text

@@ -35,6 +35,8 @@ KNOWN = {
     "image",
     "tasks",
     "faults",
+    "exported",
+    "metric",
 }
 TIERS = {"BASIC", "STANDARD_1", "PREMIUM_1", "CUSTOM", "BASIC_GPU", "BASIC_TPU"}
 

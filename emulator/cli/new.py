@@ -12,12 +12,18 @@ from emulator.errors import OperatorError
 BUCKET: Final = "my-bucket"
 NEXT: Final = """Copied the trainer {name} to {folder}. What to type next:
 {data}
-  cmle check {folder} --config={folder}/job.yaml
+  cmle check {folder} --config={folder}/{config}
   cmle serve                                  # in another terminal
   cmle storage mb gs://{bucket}
 {seed}  cmle jobs submit training first --config={folder}/job.yaml \\
       --package-path={folder}/trainer --module-name={module} \\
       --staging-bucket=gs://{bucket} --job-dir=gs://{bucket}/first --stream-logs"""
+NEXT_IN_CONTAINER: Final = """Copied the trainer {name} to {folder}. What to type next:
+  docker build --tag {image} {folder}
+  cmle serve --runner=docker                  # in another terminal
+  cmle storage mb gs://{bucket}
+  cmle jobs submit training first --config={folder}/job.yaml \\
+      --job-dir=gs://{bucket}/first --stream-logs"""
 
 
 @click.command(name="new")
@@ -41,7 +47,7 @@ def new(*, name: str | None, folder: Path | None, form: str) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """The folder, what lies beside the forms of one trainer, and a bucket in its job."""
+    """The folder, what lies beside the forms of one trainer, and a bucket in its jobs."""
     import shutil
 
     shutil.copytree(
@@ -49,20 +55,24 @@ def _copy(source: Path, target: Path) -> None:
     )
     for beside in source.parent.glob("*.py"):
         shutil.copy(beside, target)
-    job = target / "job.yaml"
-    job.write_text(job.read_text().replace("{bucket}", BUCKET))
+    for config in target.glob("*.yaml"):
+        config.write_text(config.read_text().replace("{bucket}", BUCKET))
 
 
 def _next(name: str, folder: Path) -> str:
     import yaml
 
-    job = yaml.safe_load((folder / "job.yaml").read_text())
+    job = yaml.safe_load((folder / "job.yaml").read_text())["trainingInput"]
+    if image := (job.get("masterConfig") or {}).get("imageUri"):
+        return NEXT_IN_CONTAINER.format(name=name, folder=folder, bucket=BUCKET, image=image)
     has_data = (folder / "generate.py").is_file()
+    tunes = (folder / "tuning.yaml").is_file()
     return NEXT.format(
         name=name,
         folder=folder,
         bucket=BUCKET,
-        module=job["trainingInput"]["pythonModule"],
+        module=job["pythonModule"],
+        config="tuning.yaml  # job.yaml is one of its trials" if tunes else "job.yaml",
         data=f"  python3 {folder}/generate.py {folder}/data" if has_data else "",
         seed=f"  cmle seed gs://{BUCKET}/data {folder}/data\n" if has_data else "",
     ).replace(":\n\n", ":\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.seeds import good_trainers
 from emulator.checks.cache import key
 from emulator.checks.check import check, inputs
 from emulator.checks.choices import Choices
@@ -16,10 +17,26 @@ from emulator.checks.sources import Subject
 from emulator.cli.options import default_cache_dir
 from emulator.errors import OperatorError
 from emulator.findings import Report, Severity
+from emulator.isolation import probe
 from emulator.shipped import folder
 
 FIXTURES = folder("trainer_fixtures")
-GOOD = ("prints", "logs", "sleeps", "writes_gcs", "taxifare/tf1", "taxifare/tf2")
+GOOD = [str(config.relative_to(FIXTURES)) for config in good_trainers()]
+BRIEF = {  # the others are for make test-all
+    *("prints/job.yaml", "logs/job.yaml", "sleeps/job.yaml", "writes_gcs/job.yaml"),
+    *("taxifare/tf1/job.yaml", "taxifare/tf2/job.yaml", "tuned_hypertune/tuning.yaml"),
+}
+HOSTILE = """
+import shutil, subprocess
+shutil.rmtree({precious!r}, ignore_errors=True)
+for path in ({precious!r} + "/escaped.txt", "escaped.txt", "/usr/local/escaped.txt"):
+    try:
+        open(path, "w").close()
+    except OSError:
+        pass
+streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+subprocess.Popen(["sleep", {marker!r}], start_new_session=True, **streams)
+"""
 BROKEN = {
     "broken_setup": "installation-fails",
     "missing_dependency": "installation-fails",
@@ -51,9 +68,14 @@ def look(tmp_path: Path, subject: Path, config: Path | None, *, cached: bool = F
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(it, marks=[] if it in BRIEF else [pytest.mark.soak]) for it in GOOD],
+)
 def test_good_fixture_has_no_error(tmp_path: Path, name: str) -> None:
-    report = look(tmp_path, FIXTURES / name, FIXTURES / name / "job.yaml")
+    config = tmp_path / "config.yaml"
+    config.write_text((FIXTURES / name).read_text().replace("{bucket}", "bucket"))
+    report = look(tmp_path, (FIXTURES / name).parent, config)
     assert report.count(Severity.ERROR) == 0, report.findings
 
 
@@ -63,6 +85,36 @@ def test_broken_fixture_is_found_out(tmp_path: Path, name: str) -> None:
     report = look(tmp_path, FIXTURES / name, FIXTURES / name / "job.yaml")
     errors = {finding.rule for finding in report.findings if finding.level is Severity.ERROR}
     assert BROKEN[name] in errors, report.findings
+
+
+@pytest.mark.tensorflow
+@pytest.mark.skipif(probe().isolation != "namespaces", reason="this machine has no namespaces")
+def test_hostile_package_touches_nothing_outside_and_leaves_nothing(tmp_path: Path) -> None:
+    """Its setup.py and its package delete, write, and start what never ends."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "photo.jpg").touch()
+    marker = str(10**6 + os.getpid())  # seconds; nobody else sleeps as long
+    code = HOSTILE.format(precious=str(precious), marker=marker)
+    root = tmp_path / "hostile"
+    shutil.copytree(FIXTURES / "prints", root, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "trainer/__init__.py"):
+        (root / name).write_text(code + (root / name).read_text())
+    before = sorted(path for path in tmp_path.rglob("*"))
+    report = look(tmp_path, root, root / "job.yaml")
+    assert "import-side-effects" in {finding.rule for finding in report.findings}
+    shutil.rmtree(tmp_path / "wheels")
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+    assert not Path("/usr/local/escaped.txt").exists()
+    assert not Path("escaped.txt").exists()
+    assert not [it for it in Path("/proc").glob("[0-9]*/cmdline") if marker in read(it)]
+
+
+def read(cmdline: Path) -> str:
+    try:
+        return cmdline.read_text()
+    except OSError:  # it has ended meanwhile
+        return ""
 
 
 @pytest.mark.tensorflow

@@ -1,48 +1,42 @@
 """Every seeded package is found out, and no near miss is taken for an error."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
+from benchmarks.seeds import Seed
 from emulator.checks.rules import every
-from emulator.findings import Severity
-from emulator.shipped import folder
+from emulator.findings import Report, Severity
 
-BENCH = folder("trainer_fixtures") / "checks"
-CASES = sorted(path for path in BENCH.glob("*/*") if path.is_dir())
-BAD = [path for path in CASES if path.name.startswith("bad")]
-NEAR = [path for path in CASES if path.name.startswith("near")]
+SEEDS = Seed.every()
+BAD = [seed for seed in SEEDS if seed.is_bad]
+NEAR = [seed for seed in SEEDS if not seed.is_bad]
+Checked = Callable[[Seed], Report]
 
 
-def chosen(cases: list[Path]) -> list[object]:
+def chosen(seeds: list[Seed]) -> list[object]:
     """Each rule's pair in every run of the tests; its variants, and jobs, in the long one."""
     return [
-        pytest.param(path, id=label(path), marks=[pytest.mark.soak] if is_long(path) else [])
-        for path in cases
+        pytest.param(
+            seed, id=seed.label, marks=[pytest.mark.soak] if seed.is_variant or seed.is_run else []
+        )
+        for seed in seeds
     ]
-
-
-def is_long(case: Path) -> bool:
-    return "-" in case.name or (case / "run.toml").is_file()
-
-
-def label(path: Path) -> str:
-    return str(path.relative_to(BENCH))
 
 
 def test_bench_has_a_pair_for_each_rule() -> None:
     rules = {rule.name for rule in every()}
-    assert {path.parent.name for path in BAD} == rules
-    assert {path.parent.name for path in NEAR} == rules
-    assert len(CASES) >= 60
-    assert len(BAD) + len(NEAR) == len(CASES)
+    assert {seed.rule for seed in BAD if not seed.is_variant} == rules
+    assert {seed.rule for seed in NEAR if not seed.is_variant} == rules
+    assert len(BAD) >= 60
+    assert all(seed.folder.name.startswith("near") for seed in NEAR)
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("case", chosen(BAD))
-def test_seeded_package_is_found(case: Path, checked) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    report = checked(case)
-    found = [finding for finding in report.findings if finding.rule == case.parent.name]
+@pytest.mark.parametrize("seed", chosen(BAD))
+def test_seeded_package_is_found(seed: Seed, checked: Checked) -> None:
+    report = checked(seed)
+    found = [finding for finding in report.findings if finding.rule == seed.rule]
     assert found, report
     for finding in found:
         assert finding.message
@@ -51,8 +45,8 @@ def test_seeded_package_is_found(case: Path, checked) -> None:  # type: ignore[n
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("case", chosen(NEAR))
-def test_near_miss_is_let_through(case: Path, checked) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    report = checked(case)
-    assert [it for it in report.findings if it.rule == case.parent.name] == []
+@pytest.mark.parametrize("seed", chosen(NEAR))
+def test_near_miss_is_let_through(seed: Seed, checked: Checked) -> None:
+    report = checked(seed)
+    assert [it for it in report.findings if it.rule == seed.rule] == []
     assert report.count(Severity.ERROR) == 0, report.findings

@@ -22,6 +22,7 @@ def new(*words: str) -> Result:
 def test_trainers_are_listed_with_a_line_each() -> None:
     lines = new().stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list(trainers())
+    assert all(len(line.split()) > 2 for line in lines[1:]), "a trainer has no title"
     assert "Estimates the fare of a taxi ride" in new().stdout
 
 
@@ -43,6 +44,26 @@ def test_next_commands_are_commands() -> None:
     assert "python3 mine/generate.py mine/data" in shown
     assert "--module-name=trainer.task" in shown
     assert "generate" not in new("prints").stderr
+
+
+@pytest.mark.parametrize("name", trainers())
+def test_every_trainer_can_be_begun_with(name: str) -> None:
+    found = new(name, "mine")
+    assert found.exit_code == 0
+    assert "cmle jobs submit training first" in found.stderr
+    for config in Path("mine").glob("*.yaml"):
+        assert "{bucket}" not in config.read_text()
+
+
+def test_image_is_built_where_the_job_brings_one() -> None:
+    shown = new("torch_container", "mine").stderr
+    assert "docker build --tag gcr.io/my-project/torch:1 mine" in shown
+    assert "cmle serve --runner=docker" in shown
+    assert "--package-path" not in shown
+
+
+def test_job_that_tunes_is_checked_whole() -> None:
+    assert "cmle check mine --config=mine/tuning.yaml" in new("tuned_keras", "mine").stderr
 
 
 def test_folder_is_named_as_the_trainer_unless_said() -> None:

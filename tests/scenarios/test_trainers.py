@@ -4,8 +4,12 @@ Places are the isolation levels of processes, and containers where a Docker Engi
 """
 
 import contextlib
+import fnmatch
+import math
+import os
 import re
 import runpy
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -19,11 +23,17 @@ import yaml
 from emulator import Emulator
 from emulator.assertions import assert_servable
 from emulator.client import Client
+from emulator.exports.check import examine
+from emulator.exports.folders import BucketFolder
+from emulator.exports.gather import Question
+from emulator.findings import Severity
 from emulator.isolation import probe
 from emulator.outcome import Outcome, read_saved_model, saved_models, wait
+from emulator.package_index import PackageIndex
 from emulator.rehearsal import package_of
 from emulator.shipped import folder
 from emulator.submission import Code, submit
+from tests.event_files import scalars
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(900)]
 
@@ -57,7 +67,8 @@ BRIEF_AT_NONE: Final = {  # of the others that train with TensorFlow
     ("gfile", "2.11"),
 }
 IN_CONFORMANCE: Final = "gfile"  # at namespaces: tests/conformance/test_tensorflow.py
-BUILD_S: Final = 300
+BUILD_S: Final = 1800  # an image with PyTorch is 2 GB
+INSTALLER: Final = "cmle/test-installer:3.7"
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -131,6 +142,8 @@ def parameter(trial: Trial) -> Any:
     marks = [pytest.mark.docker] if trial.level == "container" else []
     if trial.is_long:
         marks.append(pytest.mark.soak)
+    if trial.expected.get("image", {}).get("installs"):
+        marks.append(pytest.mark.timeout(2 * BUILD_S))
     if trial.level == "namespaces" and probe().isolation != "namespaces":
         marks.append(pytest.mark.skip(reason="this machine has no namespaces"))
     return pytest.param(trial, id=name, marks=marks)
@@ -177,18 +190,45 @@ def emulators() -> Iterator[Emulators]:
 
 
 @contextlib.contextmanager
-def image(trial: Trial) -> Iterator[None]:
+def image(trial: Trial, work: Path) -> Iterator[None]:
     """The image that the job names, built of the trainer's Dockerfile, if it names one."""
     if "image" not in trial.expected:
         yield
         return
     name = trial.expected["image"]["name"]
-    _docker(str(folder("docker") / "base" / "probe.sh"), "3.7")
-    _docker("docker", "build", "--tag", name, str(trial.code))
+    base = folder("docker") / "base"
     try:
+        if trial.expected["image"].get("installs"):
+            _docker(str(base / "base.sh"), "3.7")
+            _docker("docker", "build", "--tag", INSTALLER, str(_installer(work / "installer")))
+            given = ["--build-arg", f"BASE_IMAGE={INSTALLER}"]
+        else:
+            _docker(str(base / "probe.sh"), "3.7")
+            given = []
+        _docker("docker", "build", "--tag", name, *given, str(trial.code))
         yield
     finally:
-        _docker("docker", "image", "rm", "--force", name)
+        _docker("docker", "image", "rm", "--force", name, INSTALLER)
+
+
+def _installer(context: Path) -> Path:
+    """What makes a base image whose pip knows this machine's index and trusts whom it trusts."""
+    index = PackageIndex.of_user(os.environ)
+    context.mkdir()
+    settings = {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value
+        for name, value in index.for_pip().items()
+        if name != "PIP_FIND_LINKS"  # folders of this machine
+    }
+    if index.certificate:
+        shutil.copy(index.certificate, context / "ca.crt")
+        settings["cert"] = "/etc/index/ca.crt"
+    lines = [f"{name} = {value}" for name, value in settings.items()]
+    (context / "pip.conf").write_text("\n".join(["[global]", *lines, ""]))
+    (context / "Dockerfile").write_text(
+        "FROM cmle/base:3.7\nCOPY . /etc/index\nENV PIP_CONFIG_FILE=/etc/index/pip.conf\n"
+    )
+    return context
 
 
 def _docker(*command: str) -> None:
@@ -206,8 +246,8 @@ def train(client: Client, trial: Trial) -> Outcome:
 
 
 @pytest.mark.parametrize("trial", parameters())
-def test_trainer_ends_as_expected(emulators: Emulators, trial: Trial) -> None:
-    with image(trial):
+def test_trainer_ends_as_expected(emulators: Emulators, trial: Trial, tmp_path: Path) -> None:
+    with image(trial, tmp_path):
         client = emulators.client(trial.options)
         outcome = train(client, trial)
     expected = trial.expected
@@ -222,6 +262,8 @@ def test_trainer_ends_as_expected(emulators: Emulators, trial: Trial) -> None:
     _check_tasks(outcome, trial)
     _check_severities(outcome, expected)
     _check_files(client, outcome, expected)
+    _check_exported(client, outcome, trial, tmp_path)
+    _check_metric(client, outcome, expected)
 
 
 def _lines(outcome: Outcome, task: str = "") -> list[str]:
@@ -251,3 +293,24 @@ def _check_files(client: Client, outcome: Outcome, expected: dict[str, Any]) -> 
         assert found
         model = read_saved_model(client, found[-1])  # who trains late exports once more
         assert_servable(model, expected["signature"], outputs=expected["outputs"])
+
+
+def _check_exported(client: Client, outcome: Outcome, trial: Trial, into: Path) -> None:
+    """The file of a framework other than TensorFlow is one that its runtime serves."""
+    if exported := trial.expected.get("exported"):
+        folder = BucketFolder(client, f"{outcome.job_dir}/{exported['folder']}", into)
+        question = Question(version=trial.runtime, framework=exported["framework"])
+        report = examine(folder, question)
+        assert report.count(Severity.ERROR) == 0, report.findings
+
+
+def _check_metric(client: Client, outcome: Outcome, expected: dict[str, Any]) -> None:
+    """The metric of a trial is where the service looks: in event files, with its tag."""
+    if metric := expected.get("metric"):
+        names = [entry["name"] for entry in client.storage.objects(f"{outcome.job_dir}/")]
+        found = [name for name in names if fnmatch.fnmatch(name, f"*/{metric['files']}")]
+        assert len(found) == 1, names
+        content = client.storage.download(f"gs://fixtures/{found[0]}")
+        written = [(step, value) for tag, step, value in scalars(content) if tag == metric["tag"]]
+        assert written[-1][0] == metric["step"], written
+        assert all(math.isfinite(value) and value > 0 for _, value in written)

@@ -2,7 +2,8 @@
 
 Trials then end without an objective value. A metric is reported by hypertune with that
 tag, by a TensorFlow summary or an estimator's metric of that name, and on TensorFlow 2 by
-Keras's TensorBoard callback, whose tags begin with `epoch_`.
+Keras's TensorBoard callback, whose tags begin with `epoch_`: validation's, too, which are in
+a file of their own and not called `epoch_val_`.
 """
 
 from collections.abc import Iterator
@@ -57,6 +58,5 @@ def _reported(tag: str, words: set[str], text: str, tensorflow: int) -> bool:
     if "stimator" in text and tag in _OF_ESTIMATORS:
         return True
     metric = tag.removeprefix("epoch_")
-    plain = metric.removeprefix("val_")
     keras = tensorflow > 1 and "TensorBoard" in text and tag != metric
-    return keras and (plain in words or plain == "loss")
+    return keras and (metric in words or metric == "loss")

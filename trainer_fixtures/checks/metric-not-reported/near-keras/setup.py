@@ -1,0 +1,3 @@
+from setuptools import find_packages, setup
+
+setup(name="metric-not-reported-near-keras", version="0.1", packages=find_packages())
