@@ -5,8 +5,9 @@ from emulator.cluster import Exit
 from emulator.danger import Danger
 from emulator.fault_plan import FaultPlan
 from emulator.faults import FullDisk, Preempt
+from tests.fake_emulator import cluster, emulator
 from tests.fake_runner import DONE, FakeRunner, Life
-from tests.test_course import cluster, emulator, run
+from tests.virtual_time import run
 
 WHOSE = ("p", "j")
 LABEL = "worker-replica-0"
