@@ -265,7 +265,9 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place) -> _Parts
         isolation=isolation,
     )
     operations = Operations(store, clock)
-    rollout = Rollout(objects, predictions, place.runtimes.ensure, data.models)
+    rollout = Rollout(
+        objects, predictions, place.runtimes.ensure, data.models, offered.machines.prediction
+    )
     models = Models(store, operations, rollout, clock)
     services = Services(
         projects=projects,
