@@ -5,11 +5,12 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from emulator import catalog, deployment
+from emulator import deployment
+from emulator.catalog import Machine
 from emulator.deployment import CREATE_FAILED, Deployment
 from emulator.errors import ApiError, FailedPrecondition, OperatorError
 from emulator.names import GcsUri
@@ -41,12 +42,19 @@ class Rollout:
     """Brings versions into service and takes them out; ``folder`` keeps the models' copies."""
 
     def __init__(
-        self, objects: Objects, servers: Servers, ensure: EnsureRuntime, folder: Path
+        self,
+        objects: Objects,
+        servers: Servers,
+        ensure: EnsureRuntime,
+        folder: Path,
+        machines: Mapping[str, Machine],
     ) -> None:
+        """``machines`` are the types that a version may name."""
         self._objects = objects
         self._servers = servers
         self._ensure = ensure
         self._folder = folder
+        self._machines = machines
 
     async def check(self, version: Version) -> None:
         """Refuse, while the request waits, a deployment directory that breaks a rule."""
@@ -98,7 +106,7 @@ class Rollout:
             image=runtime.image,
             binds=runtime.binds,
             variables=runtime.variables,
-            threads=_cores(version.machine_type),
+            threads=self._cores(version.machine_type),
         )
 
     async def _copy(self, uri: GcsUri, target: Path) -> None:
@@ -129,11 +137,10 @@ class Rollout:
     def _place(self, name: str) -> Path:
         return self._folder / hashlib.sha256(name.encode()).hexdigest()[:20]
 
-
-def _cores(machine_type: str) -> int:
-    """The cores of the machine type, as far as this machine has them."""
-    machine = catalog.load().machines.prediction.get(machine_type)
-    return min(machine.cpus if machine else 1, os.cpu_count() or 1)
+    def _cores(self, machine_type: str) -> int:
+        """The cores of the machine type, as far as this machine has them."""
+        machine = self._machines.get(machine_type)
+        return min(machine.cpus if machine else 1, os.cpu_count() or 1)
 
 
 def _folder_of(uri: GcsUri) -> str:

@@ -270,7 +270,9 @@ def _assemble(settings: Settings, data: DataDir, place: engines.Place, faults: F
         isolation=isolation,
     )
     operations = Operations(store, timelines.now)
-    rollout = Rollout(objects, predictions, place.runtimes.ensure, data.models)
+    rollout = Rollout(
+        objects, predictions, place.runtimes.ensure, data.models, offered.machines.prediction
+    )
     models = Models(store, operations, rollout, timelines.now)
     services = Services(
         projects=projects,

@@ -1,5 +1,6 @@
 """cloudresourcemanager, compute and iam, as far as gcloud's helper commands need them."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -7,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator import catalog
 from emulator.api import policies
 from emulator.api.rest import Page, answer, document_of
 from emulator.api.services import Services
@@ -84,15 +84,17 @@ def _compute(services: Services) -> list[Route]:
     def project_of(request: Request) -> Project:
         return services.projects.get(request.path_params["project"])
 
+    known = services.catalog.regions
+
     async def region(request: Request) -> Response:
-        return answer(request, _region(project_of(request), request.path_params["region"]))
+        return answer(request, _region(project_of(request), request.path_params["region"], known))
 
     async def zone(request: Request) -> Response:
-        return answer(request, _zone(project_of(request), request.path_params["zone"]))
+        return answer(request, _zone(project_of(request), request.path_params["zone"], known))
 
     async def regions(request: Request) -> Response:
         project = project_of(request)
-        items = [_region(project, name) for name in sorted(catalog.load().regions)]
+        items = [_region(project, name, known) for name in sorted(known)]
         return answer(request, {"kind": "compute#regionList", "items": items})
 
     one = "/compute/v1/projects/{project}"
@@ -129,15 +131,15 @@ def _size(text: str) -> int:
     return int(text or MAX_PAGE)
 
 
-def _region(project: Project, name: str) -> dict[str, Any]:
-    if name not in catalog.load().regions:
+def _region(project: Project, name: str, known: Collection[str]) -> dict[str, Any]:
+    if name not in known:
         raise NotFound(f"The resource 'projects/{project.project_id}/regions/{name}' was not found")
     return {"kind": "compute#region", "name": name, "description": name, "status": "UP"}
 
 
-def _zone(project: Project, name: str) -> dict[str, Any]:
+def _zone(project: Project, name: str, known: Collection[str]) -> dict[str, Any]:
     region, _, letter = name.rpartition("-")
-    if region not in catalog.load().regions or letter not in set(_ZONES):
+    if region not in known or letter not in set(_ZONES):
         raise NotFound(f"The resource 'projects/{project.project_id}/zones/{name}' was not found")
     return {"kind": "compute#zone", "name": name, "region": region, "status": "UP"}
 

@@ -1,8 +1,13 @@
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
+from emulator import catalog
+from emulator.api import application
 from emulator.api.services import Services
 
 Ask = Callable[..., httpx.Response]
@@ -67,6 +72,18 @@ def test_unknown_places_are_not_found(ask: Ask, path: str) -> None:
 def test_lists_regions(ask: Ask) -> None:
     found = ask("GET", "/compute/v1/projects/demo/regions").json()["items"]
     assert {"us-central1", "europe-west4"} <= {one["name"] for one in found}
+
+
+def test_regions_are_of_the_emulators_own_catalogue(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "regions.toml").write_text("[mars-east1]\ntraining = true\n")
+    own = msgspec.structs.replace(services, catalog=catalog.load(tmp_path))
+
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(application(own))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get("/compute/v1/projects/demo/regions/mars-east1")
+
+    assert asyncio.run(asked()).json()["name"] == "mars-east1"
 
 
 def test_answers_for_service_accounts(ask: Ask) -> None:

@@ -298,8 +298,10 @@ class FakeGateway:
         while not line.endswith(b"\n"):
             readable = asyncio.Event()
             loop.add_reader(sock, readable.set)
-            await readable.wait()
-            loop.remove_reader(sock)
+            try:
+                await readable.wait()
+            finally:
+                loop.remove_reader(sock)
             data, numbers, _, _ = socket.recv_fds(sock, 65536, 8)
             if not data:
                 return b"", []
@@ -353,3 +355,8 @@ def nobodys_python() -> str:
         if subprocess.run(command, capture_output=True, check=False, cwd="/").returncode == 0:
             return python
     pytest.skip("no Python from 3.11 on that an ordinary user may run")
+
+
+@pytest.fixture
+def fake_gateway() -> type[FakeGateway]:
+    return FakeGateway

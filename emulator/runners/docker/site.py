@@ -54,6 +54,7 @@ class DockerSite:
         self._network = network
         subnet = network.subnet
         self._hosts = {host: subnet.of_host(n) for n, host in enumerate(spec.hosts)}
+        self._work_dirs: dict[str, str] = {}  # by image
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -90,9 +91,7 @@ class DockerSite:
 
     async def _prepare(self, replica: Replica, ref: Ref) -> None:
         """Make the container, ahead of its turn to start."""
-        image = await self._runner.engine.call(lambda client: client.inspect_image(replica.image))
-        config = image["Config"] or {}
-        work_dir = str(config.get("WorkingDir") or "")
+        work_dir = await self._work_dir(replica.image)
         gateway = self._network.subnet.relay if replica.network is not None else ""
         joining = asyncio.create_task(self._join(replica))
         try:
@@ -103,7 +102,7 @@ class DockerSite:
                 network=self._network.name if gateway or self._is_reached(replica) else "",
                 gateway=gateway,
                 cpus=self._runner.abilities.cpus,
-                work_dir=work_dir if work_dir not in {"", "/"} else WORK_TARGET,
+                work_dir=work_dir,
                 names=google_hosts(catalog.load().regions),
                 hosts=self._hosts,
                 device_requests=self._runner.device_requests,
@@ -111,7 +110,7 @@ class DockerSite:
             described = description.container(
                 with_variables(replica, self._runner.bundle, self._spec.hosts), around
             )
-            archive = await asyncio.to_thread(self._archive, replica, around.work_dir)
+            archive = await asyncio.to_thread(self._archive, replica, work_dir)
             data = archive.finished()
             try:
                 await self._runner.engine.call(
@@ -123,6 +122,14 @@ class DockerSite:
         finally:
             joining.cancel()
             await asyncio.gather(joining, return_exceptions=True)
+
+    async def _work_dir(self, image: str) -> str:
+        """Where a program of the image begins: the image may say so."""
+        if (known := self._work_dirs.get(image)) is None:
+            found = await self._runner.engine.call(lambda client: client.inspect_image(image))
+            said = str((found["Config"] or {}).get("WorkingDir") or "")
+            known = self._work_dirs[image] = said if said not in {"", "/"} else WORK_TARGET
+        return known
 
     async def _join(self, replica: Replica) -> None:
         if replica.network is not None:

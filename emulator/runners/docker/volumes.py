@@ -6,7 +6,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from docker.api.client import APIClient
 
@@ -22,8 +22,8 @@ _BETWEEN_S: Final = 0.25
 class Volumes:
     """The shelf of ``staging.Installer``: a volume for each key, its name in a file.
 
-    A volume without its file was never finished, and goes when the key is made again or
-    ``tidy`` is called.
+    A volume without its file was never finished, and goes when the key is made again, or with
+    all of the emulator's at its end.
     """
 
     def __init__(self, engine: Engine, instance: str, staged: Path) -> None:
@@ -47,7 +47,7 @@ class Volumes:
     @contextlib.asynccontextmanager
     async def making(self, key: str) -> AsyncIterator["_Volume"]:
         """See ``staging.Shelf.making``."""
-        await self.tidy(key)
+        await self._tidy(key)
         name = f"cmle-{self._instance}-packages-{key[:12]}-{secrets.token_hex(4)}"
         named = labels(self._instance, role=ROLE, key=key)
         work_dir = self.locks / f".{key}.work"
@@ -60,20 +60,19 @@ class Volumes:
             if self._recorded(key) != name:
                 await self._remove(name)
 
-    async def tidy(self, key: str = "") -> None:
-        """Remove what was never finished, of one key or of all."""
-        found = await self._engine.call(self._all)
-        for volume in found:
-            owner = volume["Labels"]["cmle.key"]
-            if key in {"", owner} and self._recorded(owner) != volume["Name"]:
-                await self._remove(volume["Name"])
-        if key:
-            for stale in self.locks.glob(f".{key}.*"):
-                await asyncio.to_thread(shutil.rmtree, stale, ignore_errors=True)
+    async def _tidy(self, key: str) -> None:
+        """Remove what was never finished."""
+        named = labels(self._instance, role=ROLE, key=key)
+        filters = {"label": [f"{label}={value}" for label, value in named.items()]}
 
-    def _all(self, client: APIClient) -> list[dict[str, Any]]:
-        wanted = [f"{key}={value}" for key, value in labels(self._instance, role=ROLE).items()]
-        return client.volumes(filters={"label": wanted})["Volumes"] or []
+        def work(client: APIClient) -> list[str]:
+            return [each["Name"] for each in client.volumes(filters=filters)["Volumes"] or ()]
+
+        for name in await self._engine.call(work):
+            if self._recorded(key) != name:
+                await self._remove(name)
+        for stale in self.locks.glob(f".{key}.*"):
+            await asyncio.to_thread(shutil.rmtree, stale, ignore_errors=True)
 
     def _recorded(self, key: str) -> str:
         with contextlib.suppress(FileNotFoundError):
