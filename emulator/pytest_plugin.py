@@ -365,11 +365,9 @@ def cmle_predict(_cmle_rehearsal: "Rehearsal") -> "Callable[..., Answer]":
 
 @pytest.fixture
 def cmle_faults(_cmle_rehearsal: "Rehearsal") -> "Iterator[Injection]":
-    """Faults of the test's project, taken back with the test.
+    """Faults of the test's project, taken back with the test; see ``emulator.injection``.
 
-    ``cmle_faults.preempt(replica="worker-0", at_step=50)``, ``.storage(status=503, share=0.2)``,
-    ``.slow_storage(delay_s=0.5)``, ``.full_disk(10_000_000)``, ``.quota("predictions")``,
-    ``.expired_tokens()``; each answers an id, and ``.struck(id)`` how often it has happened.
+    ``cmle_faults.preempt(replica="worker-0", at_step=50)``, ``.storage(status=503, share=0.2)``.
     """
     with _cmle_rehearsal.client.faults as faults:
         yield faults

@@ -60,7 +60,6 @@ CREDENTIALS_EXPIRED: Final = (
     "or other valid authentication credential. See "
     "https://developers.google.com/identity/sign-in/web/devconsole-project."
 )
-STORAGE_CREDENTIALS: Final = "Invalid Credentials"
 STORAGE_UNAVAILABLE: Final = "We encountered an internal error. Please try again."
 STORAGE_TOO_MANY: Final = "The project exceeded the rate limit for requests. Please slow down."
 STORAGE_TIMEOUT: Final = "The request timed out. Please try again."

@@ -45,6 +45,7 @@ _OF_STORAGE: Final[Mapping[int, tuple[str, str]]] = {
     408: ("requestTimeout", texts.STORAGE_TIMEOUT),
     429: ("rateLimitExceeded", texts.STORAGE_TOO_MANY),
 }
+_INVALID: Final = "Invalid Credentials"  # literally, to a token that has expired
 _BACKEND: Final = ("backendError", texts.STORAGE_UNAVAILABLE)
 
 
@@ -206,7 +207,7 @@ def _unavailable(fault_id: str, status: int, where: Address | None) -> ASGIApp:
 def _expired(fault_id: str, where: Address | None) -> ASGIApp:
     headers = (_CHALLENGE, _named(fault_id))
     if where is not None:
-        refused = refusals.Refusal(401, "authError", texts.STORAGE_CREDENTIALS)
+        refused = refusals.Refusal(401, "authError", _INVALID)
         return _refused(refused, where, *headers)
     refusal = Refusal.of(Unauthenticated(texts.CREDENTIALS_EXPIRED))
     return _answering(refusal.status, refusal.body, [*refusal.headers, *headers])
