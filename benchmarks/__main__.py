@@ -10,7 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import check_model, gcs, intercept, job, predict, pytest_plugin, startup, tiers
+from benchmarks import (
+    check,
+    check_model,
+    gcs,
+    intercept,
+    job,
+    predict,
+    pytest_plugin,
+    startup,
+    tiers,
+)
 from benchmarks.measuring import Figure, Options
 from emulator.errors import OperatorError
 
@@ -22,6 +32,7 @@ BENCHMARKS = {
     "predict": predict,
     "intercept": intercept,
     "pytest": pytest_plugin,
+    "check": check,
     "check-model": check_model,
 }
 WIDTH = 110  # a table that is cut says nothing
