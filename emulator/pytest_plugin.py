@@ -1,7 +1,7 @@
 """The pytest plugin: one emulator for a run, and what a test does there, as fixtures."""
 
+import os
 import re
-import secrets
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -187,7 +187,7 @@ def cmle_engine(pytestconfig: pytest.Config, cmle_runner: str) -> "Engine":
     from emulator.shared import join
 
     if PROJECT not in pytestconfig.stash:
-        pytestconfig.stash[PROJECT] = f"cmle-tests-{secrets.token_hex(4)}"
+        pytestconfig.stash[PROJECT] = f"cmle-tests-{os.urandom(4).hex()}"
     options = ["--grace", GRACE_S, *pytestconfig.getini("cmle_serve"), "--runner", cmle_runner]
     meeting, project = _meeting(pytestconfig), pytestconfig.stash[PROJECT]
     return join(meeting, cmle_runner, project=project, options=options)
@@ -199,7 +199,7 @@ def cmle_engine(pytestconfig: pytest.Config, cmle_runner: str) -> "Engine":
 @pytest.fixture
 def cmle_project() -> str:
     """A project of the test's own; the test's other fixtures use it, too."""
-    return f"cmle-test-{secrets.token_hex(4)}"
+    return f"cmle-test-{os.urandom(4).hex()}"
 
 
 @pytest.fixture
