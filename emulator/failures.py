@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from emulator.engine import Engine
@@ -16,10 +17,20 @@ _OURS: Final = Path(__file__).parent
 
 
 def shorten(excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
-    """Leave out our own frames where the message says it all."""
-    if isinstance(excinfo.value, AssertionError | CmleError):
-        kept = excinfo.traceback.filter(lambda entry: _OURS not in Path(entry.path).parents)
-        excinfo.traceback = kept or excinfo.traceback
+    """Leave out our own frames below the test's where the message says it all."""
+    if not isinstance(excinfo.value, AssertionError | CmleError):
+        return
+    trace: TracebackType | None = excinfo.tb
+    while trace is not None:
+        following = trace.tb_next
+        while following is not None and _is_ours(following):
+            following = following.tb_next
+        trace.tb_next = following  # pytest reads the chain itself, anew
+        trace = following
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return _OURS in Path(trace.tb_frame.f_code.co_filename).parents
 
 
 def sections(
