@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    check,
     check_model,
     gcs,
     intercept,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "predict": predict,
     "intercept": intercept,
     "pytest": pytest_plugin,
+    "check": check,
     "check-model": check_model,
     "seeded": seeded,
 }

@@ -24,13 +24,14 @@ from emulator.savedmodel import (
 )
 from emulator.states import JobState
 
+__tracebackhide__ = True  # by pytest: a failure is shown where the test asserts
+
 TOLERANCE: Final = 1e-3
 LONGEST: Final = 400  # characters of an instance in a message
 
 
 def assert_job_succeeded(outcome: Outcome) -> None:
     """The job ended as SUCCEEDED; else its error message and the end of its log."""
-    __tracebackhide__ = True
     if outcome.state is JobState.SUCCEEDED:
         return
     raise AssertionError(
@@ -55,7 +56,6 @@ def assert_servable(
     by the rules of ``cmle check-model``, too: for a runtime version and a machine type, or for
     those that suit the model. TensorFlow is not imported.
     """
-    __tracebackhide__ = True
     model = saved_model if isinstance(saved_model, SavedModel) else _read(Path(saved_model))
     graphs = model.tagged(SERVE)
     if not graphs:
@@ -94,7 +94,6 @@ def assert_predictions(
     ``tolerance``, relatively (absolutely below one). Answers the predictions. The answer of
     ``cmle_predict`` knows its instances, and a failure shows the one that it is about.
     """
-    __tracebackhide__ = True
     predictions = _predictions(answer)
     count = len(expected) if count is None and expected is not None else count
     if count is not None and len(predictions) != count:
@@ -132,7 +131,7 @@ def assert_golden(
     try:
         kept = golden.read(file)
     except OperatorError as error:
-        raise AssertionError(str(error)) from error
+        raise AssertionError(str(error)) from None
     if instances and list(instances) != kept.instances:
         raise AssertionError(f"{file} keeps predictions for other instances: --update-golden")
     if found := kept.differences(predictions):
@@ -240,7 +239,7 @@ def _has_no_errors(folder: Path, question: Question) -> None:
     try:
         report = judge(gather(LocalFolder(folder), question))
     except OperatorError as error:
-        raise AssertionError(str(error)) from error
+        raise AssertionError(str(error)) from None
     errors = [finding for finding in report.findings if finding.level is Severity.ERROR]
     _none([f"{it.message} [{it.rule}]\n  cloud: {it.cloud}\n  fix: {it.fix}" for it in errors])
 
@@ -249,7 +248,7 @@ def _read(folder: Path) -> SavedModel:
     try:
         return SavedModel.read(folder)
     except SavedModelError as error:
-        raise AssertionError(f"expected a SavedModel in {folder}: {error}") from error
+        raise AssertionError(f"expected a SavedModel in {folder}: {error}") from None
 
 
 def _has(what: str, expected: Sequence[str], found: dict[str, Any], shown: str) -> None:

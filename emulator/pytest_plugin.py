@@ -1,14 +1,14 @@
 """The pytest plugin: one emulator for a run, and what a test does there, as fixtures."""
 
+import os
 import re
-import secrets
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from emulator.meeting import Meeting, Room
+from emulator.meeting import Meeting
 
 if TYPE_CHECKING:
     from emulator.answer import Answer
@@ -153,36 +153,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    ours = "cmle_engine" in getattr(item, "fixturenames", ())
+    if ours and call.excinfo is not None and not item.config.getoption("fulltrace"):
+        from emulator.failures import shorten
+
+        shorten(call.excinfo)
     report = yield
     if call.when == "setup":
         item.stash[BEGAN] = call.start
     if report.failed and call.when != "teardown":
         item.stash[FAILED] = True
-        if "cmle_engine" in getattr(item, "fixturenames", ()):
-            report.sections.extend(_sections(item))
+        if ours and (engine := getattr(item, "funcargs", {}).get("cmle_engine")):
+            from emulator.failures import sections
+
+            rehearsal = item.stash.get(REHEARSAL, None)
+            keeps = bool(item.config.getoption("--cmle-keep"))
+            report.sections.extend(sections(engine, rehearsal, item.stash[BEGAN], keeps=keeps))
     return report
-
-
-def _sections(item: pytest.Item) -> Iterator[tuple[str, str]]:
-    """The logs of the jobs that did not succeed, and what is kept of the test."""
-    from emulator.errors import CmleError
-    from emulator.rehearsal import evidence
-
-    funcargs: dict[str, Any] = getattr(item, "funcargs", {})
-    engine: Engine | None = funcargs.get("cmle_engine")
-    rehearsal = item.stash.get(REHEARSAL, None)
-    if engine is None:
-        return
-    try:
-        with engine.client(rehearsal.project if rehearsal else "") as client:
-            yield from evidence(client, item.stash[BEGAN])
-    except CmleError as error:
-        yield "cmle", f"The logs of this test's jobs could not be read: {error}"
-    if item.config.getoption("--cmle-keep"):
-        Room(engine.data_dir.parent).keep()
-        if rehearsal is not None:
-            lines = [f"project {rehearsal.project}", *rehearsal.traces()]
-            yield f"cmle kept in {engine.data_dir}", "\n".join(lines)
 
 
 # Fixtures of the run
@@ -201,7 +188,7 @@ def cmle_engine(pytestconfig: pytest.Config, cmle_runner: str) -> "Engine":
     from emulator.shared import join
 
     if PROJECT not in pytestconfig.stash:
-        pytestconfig.stash[PROJECT] = f"cmle-tests-{secrets.token_hex(4)}"
+        pytestconfig.stash[PROJECT] = f"cmle-tests-{os.urandom(4).hex()}"
     options = ["--grace", GRACE_S, *pytestconfig.getini("cmle_serve"), "--runner", cmle_runner]
     meeting, project = _meeting(pytestconfig), pytestconfig.stash[PROJECT]
     return join(meeting, cmle_runner, project=project, options=options)
@@ -213,7 +200,7 @@ def cmle_engine(pytestconfig: pytest.Config, cmle_runner: str) -> "Engine":
 @pytest.fixture
 def cmle_project() -> str:
     """A project of the test's own; the test's other fixtures use it, too."""
-    return f"cmle-test-{secrets.token_hex(4)}"
+    return f"cmle-test-{os.urandom(4).hex()}"
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ class Timelines:
 
     def now(self, project_id: str) -> float:
         """The project's time in seconds since the epoch."""
-        return self.of(project_id).at(self.clock())
+        return self.clock() + self.of(project_id).ahead_s  # also if the machine's was put back
 
     def ahead_s(self, project_id: str) -> float:
         """How far the project is ahead of this machine."""

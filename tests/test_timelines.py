@@ -47,6 +47,17 @@ def test_a_project_goes_ahead_alone_and_stays_there(store: Store) -> None:
     run(work)
 
 
+def test_what_was_skipped_stays_so_when_the_machine_s_clock_is_put_back(store: Store) -> None:
+    moments = iter([BEGIN, BEGIN, BEGIN - 2])
+
+    async def work() -> None:
+        timelines = Timelines(store, lambda: next(moments))
+        await timelines.advance("p", 3600)
+        assert timelines.now("p") == BEGIN + 3598
+
+    run(work)
+
+
 def test_alarms_ring_in_their_order_and_once(store: Store) -> None:
     rung: list[str] = []
 

@@ -181,8 +181,10 @@ def test_refuses_class_and_framework_verbatim() -> None:
         ({"job_dir": "/tmp/out"}, "job_dir"),  # noqa: S108 a value, no file
         ({"job_dir": "gs://"}, "job_dir"),
         ({"scheduling": Scheduling(priority=1001)}, "scheduling.priority"),
-        ({"scheduling": Scheduling(max_wait_time="60s")}, "scheduling.max_wait_time"),
+        ({"scheduling": Scheduling(max_wait_time="1799.9s")}, "scheduling.max_wait_time"),
+        ({"scheduling": Scheduling(max_wait_time="-3600s")}, "scheduling.max_wait_time"),
         ({"scheduling": Scheduling(max_running_time="0s")}, "scheduling.max_running_time"),
+        ({"scheduling": Scheduling(max_running_time="-1s")}, "scheduling.max_running_time"),
         ({"master_config": ReplicaConfig(image_uri="gcr.io/a/b")}, "runtime_version"),
     ],
     ids=str,
@@ -191,6 +193,10 @@ def test_refuses_a_training_input(changes: dict[str, Any], field: str) -> None:
     spec = {"scale_tier": "CUSTOM"} if "master_type" in changes else {}
     (found,) = training(**spec, **changes)
     assert found.startswith(f"Field: {field} Error: ")
+
+
+def test_takes_the_shortest_times() -> None:
+    assert not training(scheduling=Scheduling(max_wait_time="1800s", max_running_time="0.1s"))
 
 
 def test_a_tier_of_one_family_may_have_a_tpu_worker() -> None:

@@ -312,7 +312,8 @@ def remove_folder(folder: Path) -> None:
 
     def open_up(function: Any, path: str, _: object) -> None:
         with contextlib.suppress(OSError):
-            Path(path).parent.chmod(0o700)
+            if Path(path) != folder:  # above it is not ours
+                Path(path).parent.chmod(0o700)
             Path(path).chmod(0o700)
             function(path)
 

@@ -15,6 +15,7 @@ import pytest
 
 from emulator.cluster import Exit, Line, Ref, SiteSpec
 from emulator.errors import OperatorError
+from emulator.runners.process import remove_folder
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Bench
@@ -345,3 +346,15 @@ def running(text: str) -> list[str]:
             if re.search(re.escape(text), line):
                 found.append(line)
     return found
+
+
+def test_removing_a_folder_leaves_the_one_above_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    shut = tmp_path / "made" / "shut"
+    shut.mkdir(parents=True)
+    (shut / "file").touch()
+    shut.chmod(0o500)
+    remove_folder(tmp_path / "made")
+    assert list(tmp_path.iterdir()) == []
+    remove_folder(tmp_path / "made")  # it is not there: that fails, too
+    assert tmp_path.stat().st_mode & 0o777 == 0o755

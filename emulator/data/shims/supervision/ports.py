@@ -5,7 +5,6 @@ while its program is still starting, and are held until then: bound, not listeni
 holding socket gives way to programs that set SO_REUSEADDR or SO_REUSEPORT, as servers do.
 """
 
-import random
 import socket
 
 _LOWEST = 15000
@@ -20,6 +19,8 @@ class Ports:
         """OSError where there is none to be had."""
         self._held: dict = {}
         self.numbers: dict = {}
+        import random  # by those that need it: a supervisor starts for every job
+
         below = _first_given()
         for host in hosts:
             candidates = (random.randrange(_LOWEST, below) for _ in range(_TRIES))

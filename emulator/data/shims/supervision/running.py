@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import struct
-import tempfile
 import time
 from collections.abc import Callable
 
@@ -63,6 +62,8 @@ class Running:
         with contextlib.ExitStack() as undo:
             os.makedirs(self._root, 0o700, exist_ok=True)
             if replica["isolation"] == "none" and "TMPDIR" not in replica["env"]:
+                import tempfile  # here only: a supervisor starts for every job
+
                 self._temporary = tempfile.mkdtemp(prefix="cmle-")  # short: sockets go there
                 undo.callback(shutil.rmtree, self._temporary, ignore_errors=True)
             self._writer = Writer(f"{self._folder}/lines.jsonl")

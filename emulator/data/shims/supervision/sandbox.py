@@ -19,8 +19,7 @@ import signal
 import socket
 import struct
 import sys
-import tempfile
-from typing import Callable, NoReturn
+from collections.abc import Callable
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -102,7 +101,7 @@ def start(plan: Plan, control: socket.socket) -> int:
     return pid
 
 
-def mind(plan: Plan, control: socket.socket, become: Callable[[Plan], None]) -> NoReturn:
+def mind(plan: Plan, control: socket.socket, become: Callable[[Plan], None]) -> None:
     """Be the minder of a process that becomes what ``become`` makes of it; do not return.
 
     But for Chosen, which comes through in that process.
@@ -286,6 +285,8 @@ def _words(error: BaseException) -> str:
 
 def probe() -> str:
     """Run one process in namespaces for real; answer why that is not possible, or nothing."""
+    import tempfile  # here only: a supervisor starts for every job
+
     replica = {
         "name": "probe",
         "argv": ["/bin/sh", "-c", "exit 7"],

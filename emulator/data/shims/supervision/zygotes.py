@@ -9,7 +9,6 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 
@@ -28,6 +27,8 @@ class Zygote:
     def __init__(
         self, argv: list, env: dict, selector: selectors.BaseSelector, say: Callable[[str], None]
     ) -> None:
+        import subprocess  # by those that need it: a supervisor starts for every job
+
         self.state = "importing"
         self._waiting: list[Callable[[], None]] = []
         self._selector = selector

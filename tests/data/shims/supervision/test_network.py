@@ -88,8 +88,11 @@ def test_a_host_that_is_used_again_gets_a_new_namespace(shim: Shim, network: Mod
             "/proc/self/ns/net"
         )
 
-    first = inside(shim, (made.user, made.enter("a")), names)
+    entered = made.enter("a")
+    first = inside(shim, (made.user, entered), names)
+    held = os.dup(entered)  # else a new namespace may get the old one's number
     second = inside(shim, (made.user, made.enter("a")), names)
+    os.close(held)
     made.close()
     assert first != second
     assert [said.partition("net:")[0] for said in (first, second)] == ["lo eth0"] * 2
