@@ -58,7 +58,8 @@ setup.py and pip then run as they would for gcloud and pip, with nothing around 
 - **Comparison.** `--golden FILE` holds instances and the predictions that must come again
   (`--update-golden` writes it). Where training recorded predictions below --job-dir, in a
   `.jsonl` file of `{"instance": …, "prediction": …}`, the version is asked for the same rows.
-- **The end.** After `--run-deadline` seconds (300) the job is ended, and that is a finding.
+- **The end.** After `--run-deadline` seconds (300), counted from the module's start, the job is
+  ended, and that is a finding.
 - **Other frameworks.** Models of scikit-learn, XGBoost and PyTorch are not served: their files
   are looked at, and the report says so.
 

@@ -33,6 +33,8 @@ from emulator.submission import Code, submit
 JOB_ID: Final = "checked"
 STAGING: Final = "cmle-check-staging"
 CANCEL_S: Final = 60.0
+PREPARE_S: Final = 1800.0  # an environment, or an image, may have to be made
+_BEFORE: Final = {"", JobState.QUEUED, JobState.PREPARING}
 _GRACE_S: Final = "5"
 _KEPT_LINES: Final = 2000
 _SHOWN_LINES: Final = 10
@@ -46,7 +48,11 @@ _PATTERN: Final = re.compile(r"[*?\[{]")
 
 
 class _Cut(Exception):
-    """The deadline came before the end of the job."""
+    """A deadline came before the end of the job."""
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__()
+        self.deadline_s = deadline_s
 
 
 def run(evidence: Evidence, archives: Sequence[Path], choices: Choices, progress: Progress) -> Run:
@@ -68,7 +74,7 @@ def run(evidence: Evidence, archives: Sequence[Path], choices: Choices, progress
         seen = msgspec.structs.replace(
             seen,
             written=written,
-            cut_s=chosen.deadline_s if found.is_cut else None,
+            cut_s=found.cut_s,
             wants_model=bool(chosen.instances or chosen.golden),
             not_checked=notes,
         )
@@ -80,7 +86,7 @@ class _Found(msgspec.Struct, frozen=True):
 
     job: dict[str, Any]
     entries: tuple[Entry, ...]
-    is_cut: bool
+    cut_s: float | None = None
 
 
 def _options(choices: Choices, chosen: RunChoices) -> list[str]:
@@ -206,28 +212,32 @@ def _train(
     try:
         for entry in _followed(client, deadline_s, progress):
             entries.append(entry)
-            progress(Step(entry.task or "service", entry.text))
-    except _Cut:
+            progress(Step(entry.task or SERVICE, entry.text))
+    except _Cut as cut:
         client.cancel_job(JOB_ID)
-        return _Found(client.wait_job(JOB_ID, timeout_s=CANCEL_S), tuple(entries), is_cut=True)
-    return _Found(client.job(JOB_ID), tuple(entries), is_cut=False)
+        ended = client.wait_job(JOB_ID, timeout_s=CANCEL_S)
+        return _Found(ended, tuple(entries), cut.deadline_s)
+    return _Found(client.job(JOB_ID), tuple(entries))
 
 
 def _followed(client: Client, deadline_s: float, progress: Progress) -> Iterator[Entry]:
-    """The job's lines until its end; _Cut at the deadline."""
-    deadline = time.monotonic() + deadline_s
-    states: list[str] = []
+    """The job's lines until its end; _Cut at a deadline. What prepares it has one of its own."""
+    state, began = "", time.monotonic()
 
     def look(job: Mapping[str, Any]) -> None:
-        if not states or states[-1] != job["state"]:
-            states.append(job["state"])
-            progress(Step("run", f"the job is {job['state']}"))
-        if time.monotonic() > deadline and not JobState(job["state"]).is_terminal:
-            raise _Cut
+        nonlocal state, began
+        if state != job["state"]:
+            if state in _BEFORE and job["state"] not in _BEFORE:
+                began = time.monotonic()
+            state = job["state"]
+            progress(Step("run", f"the job is {state}"))
+        allowed_s = PREPARE_S if state in _BEFORE else deadline_s
+        if time.monotonic() > began + allowed_s and not JobState(state).is_terminal:
+            raise _Cut(allowed_s)
 
     for entry in client.follow(JOB_ID, seen=look):
         yield entry
-        if time.monotonic() > deadline:
+        if time.monotonic() > began + deadline_s:
             look(client.job(JOB_ID))
 
 
@@ -252,10 +262,11 @@ def _seen(evidence: Evidence, found: _Found, job: Mapping[str, Any], objects: Se
 
 
 def _lines(entries: Sequence[Entry]) -> Iterator[str]:
-    """What replicas printed, and what was done to prepare them."""
-    for entry in entries:
-        if entry.task not in {"", SERVICE} and not entry.text.startswith(_OF_SERVICE):
-            yield f"{entry.task}: {entry.text}"
+    """What replicas printed, and what was done to prepare them; else the service's own words."""
+    shown = [it for it in entries if not it.text.startswith(_OF_SERVICE)]
+    of_replicas = [it for it in shown if it.task not in {"", SERVICE}]
+    for entry in of_replicas or shown:
+        yield f"{entry.task or SERVICE}: {entry.text}"
 
 
 def absent(args: Sequence[str], folder: str, objects: Sequence[str]) -> Iterator[str]:

@@ -68,7 +68,7 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--run-deadline",
             type=click.FloatRange(0, min_open=True),
             metavar="SECONDS",
-            help=f"What the training may take.  [default: {DEADLINE_S:g}]",
+            help=f"What the training may take, once it is prepared.  [default: {DEADLINE_S:g}]",
         ),
         click.option(
             "--runner",
