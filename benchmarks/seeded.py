@@ -29,7 +29,7 @@ from emulator.server import default_cache_dir
 
 AIM: Final = 60  # seeded packages
 SIDE_BY_SIDE: Final = max(2, os.cpu_count() or 1)
-PEER_S: Final = 60.0
+PEER_S: Final = 180.0  # it imports TensorFlow before anything else
 HARMFUL: Final = frozenset(  # in a process without a sandbox; archives are no folder to train
     {"archive-refused", "download-at-run-time", "import-hangs", "import-side-effects"}
 )
