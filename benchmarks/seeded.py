@@ -29,7 +29,7 @@ from emulator.server import default_cache_dir
 
 AIM: Final = 60  # seeded packages
 SIDE_BY_SIDE: Final = max(2, os.cpu_count() or 1)
-PEER_S: Final = 60.0
+PEER_S: Final = 180.0  # it imports TensorFlow before anything else
 HARMFUL: Final = frozenset(  # in a process without a sandbox; archives are no folder to train
     {"archive-refused", "download-at-run-time", "import-hangs", "import-side-effects"}
 )
@@ -37,20 +37,22 @@ HEADINGS: Final = ("rule", "seeded", "found", "near misses", "false errors", "lo
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What the check said of a seed, and gcloud: its exit status, None when it was not asked."""
+    """What the check said of a seed, None when it gave up, and gcloud: its exit status if asked."""
 
     seed: Seed
-    report: Report
+    report: Report | None
     peer: int | None = None
 
     @property
     def named(self) -> bool:
-        return any(finding.rule == self.seed.rule for finding in self.report.findings)
+        findings = self.report.findings if self.report else ()
+        return any(finding.rule == self.seed.rule for finding in findings)
 
     @property
     def false(self) -> bool:
         """A near miss that is taken for the real thing, or for any other error."""
-        return not self.seed.is_bad and (self.named or self.report.count(Severity.ERROR) > 0)
+        wrong = self.named or self.report is None or self.report.count(Severity.ERROR) > 0
+        return not self.seed.is_bad and wrong
 
 
 def figures(options: Options) -> Iterator[Figure | Grid]:
@@ -65,7 +67,11 @@ def figures(options: Options) -> Iterator[Figure | Grid]:
         def judge(seed: Seed) -> Judged:
             options.say(f"seeded: {seed.label}")
             copy = place / seed.rule / seed.folder.name
-            report = check(seed.choices(copy, cache_dir=cache_dir, wheels=wheels))
+            report = None
+            try:
+                report = check(seed.choices(copy, cache_dir=cache_dir, wheels=wheels))
+            except OperatorError as error:
+                options.say(f"seeded: {seed.label} was given up: {error}")
             shutil.rmtree(copy)
             return Judged(seed, report, peer(gcloud, made, seed, copy))
 

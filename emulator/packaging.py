@@ -43,6 +43,8 @@ _FAILED: Final = "Packaging of user Python code failed with message:\n\n{output}
 _WRITE_ONE: Final = (
     "Try manually writing a setup.py file at your package root and rerunning the command."
 )
+_DELETED: Final = "setup.py deleted the folder that it is built in."
+_KEEP: Final = "Let setup.py delete nothing that it did not make."
 _BUILD_IT: Final = (
     "Try manually building your Python code by running:\n"
     "  $ python setup.py sdist\n"
@@ -131,6 +133,9 @@ def _build(
             if ended.returncode == 0 and archives:
                 return archives
             output = ended.stdout.strip()
+            if not (work / "source" / "setup.py").is_file():
+                output = f"{output}\n{_DELETED}".lstrip()
+                raise OperatorError(_FAILED.format(output=output, advice=_KEEP))
     advice = _WRITE_ONE if generated else _BUILD_IT
     raise OperatorError(_FAILED.format(output=output, advice=advice))
 

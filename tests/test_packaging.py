@@ -150,6 +150,14 @@ def test_failing_generated_setup_gives_other_advice(tmp_path: Path, bare: Path) 
     assert str(caught.value).endswith("at your package root and rerunning the command.")
 
 
+def test_setup_that_deletes_itself_is_no_crash(tmp_path: Path, python: Path) -> None:
+    deletes = "import os, shutil\nshutil.rmtree(os.getcwd())\nraise SystemExit(1)\n"
+    package = write(tmp_path / "code", {"setup.py": deletes})
+    with pytest.raises(OperatorError, match=r"deleted the folder that it is built in[.]"):
+        build(package, tmp_path / "out", python=python)
+    assert (package.parent / "setup.py").is_file()
+
+
 def test_odd_setup_is_built_with_less(tmp_path: Path, python: Path) -> None:
     """A setup.py that knows sdist alone is still packed, by the last try."""
     odd = "import sys\nif sys.argv[1] != 'sdist': sys.exit('what?')\n" + SETUP

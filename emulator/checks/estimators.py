@@ -8,7 +8,8 @@ from emulator.checks import trees
 from emulator.checks.evidence import Evidence, Source
 
 _NAME: Final = "estimator.train_and_evaluate"
-_REMOVALS: Final = frozenset({"os.environ.pop", "os.environ.update", "os.putenv", "os.unsetenv"})
+_VARIABLE: Final = "TF_CONFIG"
+_WRITERS: Final = frozenset({"os.environ.pop", "os.environ.update", "os.putenv", "os.unsetenv"})
 
 
 def trained_and_evaluated(evidence: Evidence) -> Iterator[tuple[Source, ast.Call]]:
@@ -27,9 +28,9 @@ def _rewrites(tree: ast.Module) -> bool:
     known = trees.aliases(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
-            named = isinstance(node.slice, ast.Constant) and node.slice.value == "TF_CONFIG"
-            if named and trees.full_name(node.value, known) == "os.environ":
-                return True
-        if isinstance(node, ast.Call) and trees.full_name(node.func, known) in _REMOVALS:
+            written = trees.full_name(node.value, known) == "os.environ"
+        else:
+            written = isinstance(node, ast.Call) and trees.full_name(node.func, known) in _WRITERS
+        if written and any(text.value == _VARIABLE for text in trees.strings(node)):
             return True
     return False
