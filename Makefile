@@ -11,7 +11,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml
 DEMO_ARGS ?=
 TEST_ARGS ?=
-SIDE_BY_SIDE ?= --numprocesses 2 --dist worksteal
+SIDE_BY_SIDE ?= --numprocesses 3 --dist worksteal
 RUNTIMES ?= 1.15 2.11
 
 .DEFAULT_GOAL := help

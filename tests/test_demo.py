@@ -27,6 +27,7 @@ def test_everything_is_done_and_shown(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "endpoint.json").exists()
 
 
+@pytest.mark.soak  # docker/compose.yaml's demonstration shows them, too
 def test_estimators_are_shown_on_a_running_emulator(tmp_path: Path) -> None:
     with Emulator(tmp_path / "data") as emulator:
         done = demo("--data-dir", str(emulator.data_dir), "--runtime-version", "1.15")

@@ -7,10 +7,11 @@ from typing import Final
 import msgspec
 from starlette.types import ASGIApp
 
-from emulator import quota as quotas
-from emulator.errors import ApiError, Internal, Unavailable
+from emulator.errors import ApiError, Internal, ResourceExhausted, Unavailable
 from emulator.gateway.exchanges import refuse
 from emulator.gateway.routes import Place, Refusal
+from emulator.quota import of_jobs
+from emulator.resources import Job
 from emulator.storage.refusals import Refusal as StorageRefusal
 
 _REASONS: Final = {
@@ -65,7 +66,9 @@ def internal(message: str = "Internal error encountered.") -> Internal:
     return Internal(message)
 
 
-quota = quotas.of_jobs
+def quota(project_id: str, job: Job) -> ResourceExhausted:
+    """429 RESOURCE_EXHAUSTED: the accelerators of this job are more than a new project has."""
+    return of_jobs(project_id, job)
 
 
 def _written(error: ApiError, place: Place) -> Refusal:
