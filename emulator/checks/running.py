@@ -33,6 +33,7 @@ from emulator.submission import Code, submit
 JOB_ID: Final = "checked"
 STAGING: Final = "cmle-check-staging"
 CANCEL_S: Final = 60.0
+DATA_S: Final = 600.0  # for a command that writes data
 PREPARE_S: Final = 1800.0  # an environment, or an image, may have to be made
 _BEFORE: Final = {"", JobState.QUEUED, JobState.PREPARING}
 _GRACE_S: Final = "5"
@@ -176,10 +177,20 @@ def made(command: str, folder: Path) -> None:
     argv = [word.replace("{}", str(folder)) for word in shlex.split(command)]
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DATA_S,
         )
     except OSError as error:
         raise OperatorError(f"`{command}` could not be started: {error.strerror}.") from error
+    except subprocess.TimeoutExpired as error:
+        raise OperatorError(
+            f"`{command}` was ended after {DATA_S:g} s. Run it once beforehand, and give its "
+            "folder to --data."
+        ) from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-2000:]
         raise OperatorError(f"`{command}` ended with status {done.returncode}. It said:\n{said}")

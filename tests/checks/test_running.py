@@ -187,7 +187,7 @@ def test_data_that_are_not_there_are_known(
     assert list(absent(args, "gs://rides/out", objects)) == found
 
 
-def test_data_are_made_by_a_command(tmp_path: Path) -> None:
+def test_data_are_made_by_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = "import sys; open(sys.argv[1] + '/rows.csv', 'w').write('1')"
     made(Data("gs://b", command=f'{sys.executable} -c "{write}" {{}}').command, tmp_path)
     assert (tmp_path / "rows.csv").read_text() == "1"
@@ -195,3 +195,6 @@ def test_data_are_made_by_a_command(tmp_path: Path) -> None:
         made(f"{sys.executable} -c \"import sys; print('no rows'); sys.exit(3)\"", tmp_path)
     with pytest.raises(OperatorError, match="could not be started"):
         made("/no/such/program {}", tmp_path)
+    monkeypatch.setattr("emulator.checks.running.DATA_S", 0.2)
+    with pytest.raises(OperatorError, match=r"was ended after 0\.2 s"):
+        made("sleep 60", tmp_path)

@@ -19,7 +19,8 @@ from emulator.errors import OperatorError
 
 log = logging.getLogger(__name__)
 
-LOOK_S: Final = 0.5  # between two looks at the lock
+LOOK_S: Final = 0.5  # between two looks at the lock, at most
+LOOK_AT_LEAST_S: Final = 0.05
 STOP_GRACE_S: Final = 10.0
 AGAIN_S: Final = 5.0
 _PATIENCE_S: Final = 600.0  # for an engine that does not answer
@@ -45,7 +46,7 @@ async def start(data: DataDir, address: str, grace_s: float) -> None:
     except (OSError, TimeoutError) as error:
         raise OperatorError(
             f"The owner of this emulator's containers cannot start: {error}."
-        ) from (error)
+        ) from error
     if status:
         raise OperatorError(
             "The owner of this emulator's containers could not start. "
@@ -81,7 +82,7 @@ class Warden:
                     look_at = now + AGAIN_S if is_due else 0.0
                     if self._is_done(end=is_due) or now - lone_since > self._grace_s + _PATIENCE_S:
                         return
-            time.sleep(min(LOOK_S, self._grace_s / 4))
+            time.sleep(min(LOOK_S, max(LOOK_AT_LEAST_S, self._grace_s / 4)))
 
     def _owns_folder(self) -> bool:
         """Whether the folder is still this instance's, not gone or made anew."""
