@@ -44,6 +44,7 @@ MARKS = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
 def main(arguments: Sequence[str]) -> int:
     """The exit status tells only whether everything could be measured."""
     given = read(arguments)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # users' Python keeps what it compiles
     console = Console()
     console.width = max(console.width, WIDTH)
     progress = Console(stderr=True)

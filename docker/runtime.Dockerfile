@@ -2,6 +2,7 @@
 # installers.txt and packages.txt (the pinned requirements of docker/runtimes), check.py,
 # library/ (what is beside the packages) and wheels/ (archives, when there is no index).
 # The package index comes in as secrets, so that no layer and no history names it.
+# A base image without OpenMP's library, which XGBoost's wheels up to 0.90 lack, gets Debian's.
 ARG BASE_IMAGE=python:3.7-slim
 FROM ${BASE_IMAGE}
 USER 0
@@ -13,6 +14,11 @@ RUN --mount=type=bind,target=/context \
     set -eu; \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     if [ -s /run/secrets/pip ]; then export PIP_CONFIG_FILE=/run/secrets/pip; fi; \
+    if ! ldconfig -p | grep -q libgomp.so.1; then \
+        apt-get update -qq; \
+        apt-get install -qq -y --no-install-recommends libgomp1; \
+        rm -rf /var/lib/apt/lists/*; \
+    fi; \
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_PROGRESS_BAR=off; \
     cd /context; \
     for part in installers packages; do \

@@ -11,8 +11,9 @@ find_python "$short"
 . /etc/os-release
 [ "${ID:-}" = debian ] || fail "needs a Debian to take Python's libraries from; this is ${ID:-unknown}." \
     "Elsewhere use a public image of Python: docker build --build-arg BASE_IMAGE=python:$short-slim."
-packages=ca-certificates,libbz2-1.0,libcrypt1,libexpat1,libffi8,liblzma5,libncursesw6,libnsl2,libreadline8
-packages+=,libsqlite3-0,libssl3,libstdc++6,libuuid1,netbase,zlib1g,usr-is-merged
+# libgomp1: XGBoost's wheels up to 0.90 bring none of their own.
+packages=ca-certificates,libbz2-1.0,libcrypt1,libexpat1,libffi8,libgomp1,liblzma5,libncursesw6,libnsl2
+packages+=,libreadline8,libsqlite3-0,libssl3,libstdc++6,libuuid1,netbase,zlib1g,usr-is-merged
 # Later releases name a few of them anew (64-bit time).
 [ "$VERSION_CODENAME" = bookworm ] || packages=${packages//libreadline8/libreadline8t64}
 [ "$VERSION_CODENAME" = bookworm ] || packages=${packages//libssl3/libssl3t64}
