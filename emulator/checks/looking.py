@@ -18,7 +18,7 @@ from emulator.errors import OperatorError
 from emulator.exports.check import keep
 from emulator.findings import Report, Severity
 from emulator.package_index import PackageIndex
-from emulator.progress import Progress
+from emulator.progress import Progress, Step
 from emulator.runtimes import Runtimes
 
 NOT_RUN: Final = "The run: it is not begun where the look at the package finds errors."
@@ -50,7 +50,9 @@ def look(choices: Choices, subject: Subject, progress: Progress) -> Report:
         archives = [subject.archive] if subject.archive else sorted(built.iterdir())
         done = run(evidence, archives, choices, progress)
     if choices.run.golden_file and done.export:
-        keep(done.export, choices.run.golden_file, Tolerance())
+        count = keep(done.export, choices.run.golden_file, Tolerance())
+        text = f"wrote {count} predictions to {choices.run.golden_file}: look at them"
+        progress(Step("run", text))
     return verdict.judge(msgspec.structs.replace(evidence, run=done), choices.ignored)
 
 

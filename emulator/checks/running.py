@@ -76,7 +76,7 @@ def run(evidence: Evidence, archives: Sequence[Path], choices: Choices, progress
             seen,
             written=written,
             cut_s=found.cut_s,
-            wants_model=bool(chosen.instances or chosen.golden),
+            wants_model=bool(chosen.instances or chosen.golden or chosen.golden_file),
             not_checked=notes,
         )
         return asking.ask(seen, client, job, chosen, progress) if seen.is_done else seen

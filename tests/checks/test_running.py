@@ -112,7 +112,7 @@ def test_golden_predictions_are_written_and_come_again(place: Path) -> None:
     words = ("trainer", "--config=config.yaml", "--instances=rows.jsonl", "--golden=g.json")
     assert cmle(place, *words, "--update-golden").returncode == 0
     written = json.loads((place / "g.json").read_text())
-    assert written["predictions"] == [7.5, 12.5]
+    assert written["predictions"] == [{"fare": 7.5}, {"fare": 12.5}]
     assert cmle(place, *words).returncode == 0
 
 
