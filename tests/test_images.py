@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
@@ -47,9 +48,10 @@ class World:
         (folder / "requirements").mkdir()
         module = {"tensorflow/__init__.py": "__version__ = '2.11.0'\n"}
         wheel(folder / "wheels", "tensorflow_cpu", "2.11.0", module)
-        # Its own name in the requirements, so that no other test's image is taken for this.
+        # A hash of its own in the requirements, so that no other test's image is taken for this.
+        own = hashlib.sha256(str(folder).encode()).hexdigest()
         (folder / "requirements" / "t.txt").write_text(
-            f"# {folder}\ntensorflow-cpu==2.11.0 \\\n    --hash=sha256:{'0' * 64}\n"
+            f"tensorflow-cpu==2.11.0 \\\n    --hash=sha256:{own}\n"
         )
 
     def images(self, base_image: str | None = None, **environment: str) -> Images:
