@@ -17,7 +17,7 @@ from emulator.client import Client
 from emulator.comparison import not_finite
 from emulator.errors import OperatorError
 from emulator.exports import requests
-from emulator.exports.check import is_deployable
+from emulator.exports.check import is_deployable, refused
 from emulator.exports.evidence import Answer, Evidence, Serving, Wishes
 from emulator.exports.folders import BucketFolder
 from emulator.exports.gather import Question, gather
@@ -41,7 +41,6 @@ UNKNOWN: Final = (
 MADE: Final = (
     "Predictions of real rows: no --instances were given, so two were made up of the signature."
 )
-NOT_DEPLOYED: Final = "Serving: the service would have refused to deploy it before that."
 
 
 def ask(
@@ -64,9 +63,7 @@ def ask(
     if evidence.framework != "tensorflow":
         return msgspec.structs.replace(run, export=evidence)
     if not is_deployable(evidence):
-        missing = (*evidence.not_checked, NOT_DEPLOYED)
-        evidence = msgspec.structs.replace(evidence, not_checked=missing)
-        return msgspec.structs.replace(run, export=evidence)
+        return msgspec.structs.replace(run, export=refused(evidence))
     return _served(run, evidence, client, chosen, progress)
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,6 +21,8 @@ from emulator.golden import Golden
 if TYPE_CHECKING:
     from emulator.exports.serving import Session, Settings
     from emulator.progress import Progress
+
+NOT_DEPLOYED: Final = "Serving: the service would have refused to deploy it before that."
 
 
 def examine(folder: Folder, question: Question, *, ignored: Collection[str] = ()) -> Report:
@@ -44,8 +46,7 @@ def ask(
     if evidence.framework in {"scikit-learn", "xgboost"}:
         return evidence
     if not is_deployable(evidence):
-        text = "Serving: the service would have refused to deploy it before that."
-        return msgspec.structs.replace(evidence, not_checked=(*evidence.not_checked, text))
+        return refused(evidence)
     return serve(evidence, folder.local(lambda _: True), session, settings, progress)
 
 
@@ -53,6 +54,11 @@ def is_deployable(evidence: Evidence) -> bool:
     """Whether a SavedModel gets as far as the server that loads it."""
     model = evidence.model
     return model is not None and evidence.served is not None and flaw(model) is None
+
+
+def refused(evidence: Evidence) -> Evidence:
+    """What is known of a SavedModel that gets no further."""
+    return msgspec.structs.replace(evidence, not_checked=(*evidence.not_checked, NOT_DEPLOYED))
 
 
 def keep(evidence: Evidence, file: Path, tolerance: Tolerance) -> int:

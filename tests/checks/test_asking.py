@@ -9,6 +9,7 @@ from emulator.checks.choices import RunChoices
 from emulator.checks.evidence import Run
 from emulator.client import Client
 from emulator.comparison import Tolerance
+from emulator.exports.check import NOT_DEPLOYED
 from emulator.golden import Golden
 from emulator.skew import Recorded
 from emulator.states import JobState
@@ -114,7 +115,7 @@ def test_what_would_be_refused_is_not_deployed(keeper: "Keeper", client: Client)
     run = ask(keeper, client, {SAVED: b"garbage"})
     assert run.export is not None
     assert run.export.serving is None
-    assert run.export.not_checked == (asking.NOT_DEPLOYED,)
+    assert run.export.not_checked == (NOT_DEPLOYED,)
     assert not keeper.models
 
 
