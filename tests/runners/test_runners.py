@@ -207,7 +207,7 @@ def test_a_full_disk_refuses_to_be_written(anywhere: "Bench") -> None:
 
 
 def test_a_disk_has_room_for_what_it_has_room_for(anywhere: "Bench") -> None:
-    code = "open('large', 'wb').write(b'x' * (3 << 20)); open('/tmp/x', 'w').close()"
+    code = "import tempfile\nopen('large', 'wb').write(b'x' * (3 << 20)); tempfile.TemporaryFile()"
     _, end = anywhere.outcome(code, disk_bytes=4 << 20, has_full_disk=True)
     assert end.code == 0
 
