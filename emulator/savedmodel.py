@@ -53,7 +53,6 @@ _DTYPES: Final = {
     30: "uint4",
 }
 _REFERENCE: Final = 100  # added to a type's number for a reference to it
-_EMPTY: Final = Message(b"")
 
 Encoding = Literal["dense", "sparse", "composite"]
 
@@ -218,7 +217,7 @@ def _meta_graph(message: Message) -> MetaGraph:
         match field:
             case 1, Message() as info:
                 tags += [tag.text() for tag in info.messages(4)]
-                version = next((text.text() for text in info.messages(5)), version)
+                version = info.first(5).text() or version
             case 2, Message() as graph:
                 producer = _graph(graph, ops)
             case 5, Message() as entry:
@@ -255,7 +254,7 @@ def _graph(graph: Message, ops: set[str]) -> int:
 
 def _op(node: Message) -> str:
     """The operation of a NodeDef; what follows it (attributes, constants) is not looked at."""
-    return next(node.messages(2), _EMPTY).text()
+    return node.first(2).text()
 
 
 def _signature(message: Message) -> Signature:
@@ -322,7 +321,7 @@ def _number(message: Message) -> int:
 
 def _entry(entry: Message) -> tuple[str, Message]:
     """A map's entry: field 1 is the key, field 2 the value; either may be left out."""
-    return next(entry.messages(1), _EMPTY).text(), next(entry.messages(2), _EMPTY)
+    return entry.first(1).text(), entry.first(2)
 
 
 def summary(signature: Signature) -> Iterator[str]:

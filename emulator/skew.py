@@ -1,9 +1,9 @@
 """Train/serve skew: predictions that training recorded beside those of the served model."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Final
 
 import msgspec
@@ -88,8 +88,12 @@ def compare(recorded: Sequence[Any], served: Sequence[Any], tolerance: Tolerance
         rows=len(rows),
         different=len(different),
         examples=tuple(found[0] for _, found in different[:WORST]),
-        means={name or "prediction": fmean(values) for name, values in gaps.items()},
+        means={name or "prediction": _mean(values) for name, values in gaps.items()},
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def _aligned(want: Any, have: Any) -> tuple[Any, Any]:

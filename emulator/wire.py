@@ -55,40 +55,47 @@ class Message:
 
     def __iter__(self) -> Iterator[tuple[int, "int | Message"]]:
         """Each field's number and value: an int for numbers, a Message for the rest."""
+        return self._fields()
+
+    def messages(self, number: int) -> Iterator["Message"]:
+        """Every value of one length-delimited field."""
+        for _, value in self._fields(number):
+            if isinstance(value, Message):
+                yield value
+
+    def first(self, number: int) -> "Message":
+        """The first value of a length-delimited field; an empty one if there is none."""
+        for _, value in self._fields(number):
+            if isinstance(value, Message):
+                return value
+        return Message(b"")
+
+    def _fields(self, wanted: int = 0) -> Iterator[tuple[int, "int | Message"]]:
+        """Walk over all fields, and yield those of one number; of every number if it is 0.
+
+        Most keys and lengths are a byte, read in place: a graph has tens of thousands of them.
+        """
         buffer, position, end, budget = self._buffer, self._start, self._end, self._budget
         while position < end:
             budget.left -= 1
             if budget.left < 0:
                 raise WireError("more fields than any real message has")
-            key, position = _varint(buffer, position, end)
+            if (key := buffer[position]) < _CONTINUES:
+                position += 1
+            else:
+                key, position = _varint(buffer, position, end)
             number, wire_type = key >> 3, key & 7
             if number == 0:
                 raise WireError(f"field number 0 at byte {position}")
+            is_wanted = wanted == number or not wanted
             if wire_type == _BYTES:
-                length, position = _varint(buffer, position, end)
-                if length > end - position:
-                    raise WireError(
-                        f"a field at byte {position} claims {length} bytes, "
-                        f"{end - position} are left"
-                    )
-                yield number, Message(buffer, position, position + length, budget=budget)
-                position += length
-            elif wire_type == _VARINT:
-                value, position = _varint(buffer, position, end)
-                yield number, value
-            elif width := _FIXED.get(wire_type):
-                if width > end - position:
-                    raise WireError(f"the bytes end inside a number at byte {position}")
-                yield number, int.from_bytes(buffer[position : position + width], "little")
-                position += width
+                start, position = _stretch(buffer, position, end)
+                if is_wanted:
+                    yield number, Message(buffer, start, position, budget=budget)
             else:
-                raise WireError(f"unknown wire type {wire_type} at byte {position}")
-
-    def messages(self, number: int) -> Iterator["Message"]:
-        """Every value of one length-delimited field."""
-        for found, value in self:
-            if found == number and isinstance(value, Message):
-                yield value
+                value, position = _number(buffer, position, end, wire_type)
+                if is_wanted:
+                    yield number, value
 
     def content(self) -> bytes:
         """The stretch as bytes, for values that are compared or read as another format."""
@@ -128,10 +135,33 @@ def _encoded(value: int) -> bytes:
     return bytes(out)
 
 
+def _stretch(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
+    """Read a length, and answer where what it measures starts and ends."""
+    if position < end and (length := buffer[position]) < _CONTINUES:
+        position += 1
+    else:
+        length, position = _varint(buffer, position, end)
+    if length > end - position:
+        raise WireError(
+            f"a field at byte {position} claims {length} bytes, {end - position} are left"
+        )
+    return position, position + length
+
+
+def _number(buffer: Buffer, position: int, end: int, wire_type: int) -> tuple[int, int]:
+    """Read a field's value that is no stretch: the value and the position after it."""
+    if wire_type == _VARINT:
+        return _varint(buffer, position, end)
+    width = _FIXED.get(wire_type)
+    if width is None:
+        raise WireError(f"unknown wire type {wire_type} at byte {position}")
+    if width > end - position:
+        raise WireError(f"the bytes end inside a number at byte {position}")
+    return int.from_bytes(buffer[position : position + width], "little"), position + width
+
+
 def _varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     """Read a variable-length integer: its value modulo 2**64 and the position after it."""
-    if position < end and (byte := buffer[position]) < _CONTINUES:  # most are this short
-        return byte, position + 1
     value = shift = 0
     for at in range(position, min(end, position + _MAX_VARINT_BYTES)):
         byte = buffer[at]

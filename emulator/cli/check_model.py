@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -133,6 +132,8 @@ def _folder(export: str, flags: dict[str, Any]) -> Iterator["Folder"]:
     if not export.startswith("gs://"):
         yield LocalFolder(Path(export), export)
         return
+    import tempfile
+
     from emulator.cli.options import connect
 
     with (

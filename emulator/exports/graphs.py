@@ -195,14 +195,14 @@ def _node(message: Message) -> Node:
             case 3, Message() as text:
                 inputs.append(text.text())
             case 5, Message() as entry:
-                attributes[_text(entry, 1)] = next(entry.messages(2), Message(b""))
+                attributes[_text(entry, 1)] = entry.first(2)
             case _:
                 pass
     return Node(name, op, tuple(inputs), attributes)
 
 
 def _function_name(message: Message) -> str:
-    return next((_text(signature, 1) for signature in message.messages(1)), "")
+    return _text(message.first(1), 1)
 
 
 def _asset_files(meta_graph: Message) -> list[Message]:
@@ -216,7 +216,7 @@ def _asset_files(meta_graph: Message) -> list[Message]:
 
 
 def _asset(message: Message) -> Asset:
-    tensor = next((_text(info, 1) for info in message.messages(1)), "")
+    tensor = _text(message.first(1), 1)
     return Asset(_text(message, 2), tensor.partition(":")[0])
 
 
@@ -238,4 +238,4 @@ def _defaults(meta_graph: Message) -> Iterator[tuple[tuple[str, str], bytes]]:
 
 
 def _text(message: Message, number: int) -> str:
-    return next((text.text() for text in message.messages(number)), "")
+    return message.first(number).text()
