@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
+from emulator.names import project_name
 from emulator.rest import Connection, Refused
 
-PATH: Final = "/cmle/faults"
 NOT_FOUND: Final = 404
 
 
@@ -19,7 +19,7 @@ class Injection:
 
     def __init__(self, connection: Connection, project: str) -> None:
         self._connection = connection
-        self._project = project
+        self._path = f"/cmle/v1/{project_name(project)}/faults"
         self._added: list[str] = []
 
     def __enter__(self) -> Self:
@@ -65,15 +65,13 @@ class Injection:
 
     def add(self, kind: str, **fields: Any) -> str:
         """Any kind by its name; Refused says what is wrong with a field."""
-        found = self._connection.document(
-            "POST", PATH, {"kind": kind, "project": self._project, **fields}
-        )
+        found = self._connection.document("POST", self._path, {"kind": kind, **fields})
         self._added.append(found["id"])
         return str(found["id"])
 
     def list(self) -> list[dict[str, Any]]:
         """All of the project, each with ``struck``: how often it has happened."""
-        document = self._connection.document("GET", PATH, params={"project": self._project})
+        document = self._connection.document("GET", self._path)
         return list(document["faults"])
 
     def struck(self, fault_id: str) -> int:
@@ -81,12 +79,11 @@ class Injection:
         return {fault["id"]: int(fault["struck"]) for fault in self.list()}[fault_id]
 
     def remove(self, fault_id: str) -> None:
-        self._connection.request("DELETE", f"{PATH}/{fault_id}", params={"project": self._project})
+        self._connection.request("DELETE", f"{self._path}/{fault_id}")
 
     def clear(self) -> Sequence[str]:
         """Take back all of the project; answer their ids."""
-        document = self._connection.document("DELETE", PATH, params={"project": self._project})
-        removed: Sequence[str] = document["removed"]
+        removed: Sequence[str] = self._connection.document("DELETE", self._path)["removed"]
         return removed
 
     def close(self) -> None:
