@@ -1,0 +1,3 @@
+from setuptools import find_packages, setup
+
+setup(name="bucket-misnamed-near", version="0.1", packages=find_packages())
