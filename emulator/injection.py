@@ -1,7 +1,6 @@
 """Faults of a running emulator, set and taken back by a client."""
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Final, Self
 
 from emulator.names import project_name
@@ -25,12 +24,7 @@ class Injection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def preempt(self, *, replica: str = "master-0", **fields: Any) -> str:

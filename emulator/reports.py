@@ -211,6 +211,15 @@ def listing(judge: Judge) -> str:
     return "\n\n".join(blocks)
 
 
+def reference(rules: Sequence[Documented]) -> str:
+    """Every rule with its documentation, as a part of a page in Markdown."""
+    blocks = []
+    for rule in rules:
+        body = f"\n\n{rule.explanation}" if rule.explanation else ""
+        blocks.append(f"### {rule.name}\n\n*{rule.severity}.* {rule.summary}{body}\n")
+    return "\n".join(blocks)
+
+
 Writer = Callable[[Report, Judge], str]
 FORMATS: Final[dict[str, Writer]] = {
     "text": text,

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from emulator import reports
 from emulator.checks.rules import every
 
 _HEAD: Final = """\
@@ -71,8 +72,4 @@ A run is never answered from the cache.
 
 def text() -> str:
     """The whole page."""
-    blocks = [_HEAD]
-    for rule in every():
-        body = f"\n\n{rule.explanation}" if rule.explanation else ""
-        blocks.append(f"### {rule.name}\n\n*{rule.severity}.* {rule.summary}{body}\n")
-    return "\n".join(blocks)
+    return f"{_HEAD}\n{reports.reference(every())}"

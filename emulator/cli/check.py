@@ -7,7 +7,13 @@ from typing import Any, Final
 import click
 
 from emulator.cli.check_run import run_choices, run_options
-from emulator.cli.options import cache_dir_option, pairs
+from emulator.cli.options import (
+    cache_dir_option,
+    isolation_option,
+    pairs,
+    runtime_policy_option,
+    wheelhouse_option,
+)
 from emulator.cli.output import is_terminal, note
 from emulator.cli.verdicts import Also, deliver, verdict_options
 
@@ -42,16 +48,8 @@ _WIDEST: Final = 200
 )
 @run_options
 @verdict_options
-@click.option(
-    "--isolation",
-    type=click.Choice(["auto", "require", "namespaces", "none"]),
-    default="auto",
-    show_default=True,
-    help="none: the module is imported without any isolation.",
-)
-@click.option(
-    "--runtime-policy", type=click.Choice(["exact", "nearest"]), default="exact", show_default=True
-)
+@isolation_option("none: the module is imported without any isolation.")
+@runtime_policy_option()
 @click.option(
     "--import-deadline",
     "deadline_s",
@@ -60,9 +58,7 @@ _WIDEST: Final = 200
     show_default=True,
     help="Seconds that the module's own import may take.",
 )
-@click.option(
-    "--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels instead of an index."
-)
+@wheelhouse_option
 @click.option(
     "--catalog",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

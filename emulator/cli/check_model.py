@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from emulator.cli.options import cache_dir_option, connected
+from emulator.cli.options import (
+    cache_dir_option,
+    connected,
+    isolation_option,
+    runtime_policy_option,
+    wheelhouse_option,
+)
 from emulator.cli.output import is_terminal, note
 from emulator.cli.verdicts import Also, deliver, verdict_options
 from emulator.errors import OperatorError
@@ -54,19 +60,9 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--ignore", "ignored", multiple=True, metavar="RULE", help="Leave a rule out; repeatable."
 )
 @verdict_options
-@click.option(
-    "--isolation",
-    type=click.Choice(["auto", "require", "namespaces", "none"]),
-    default="auto",
-    show_default=True,
-    help="Of the model's server.",
-)
-@click.option(
-    "--runtime-policy", type=click.Choice(["exact", "nearest"]), default="exact", show_default=True
-)
-@click.option(
-    "--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels instead of an index."
-)
+@isolation_option("Of the model's server.")
+@runtime_policy_option()
+@wheelhouse_option
 @click.option("--list", "show_rules", is_flag=True, help="Document every rule and leave.")
 @cache_dir_option
 @connected

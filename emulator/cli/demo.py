@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from emulator.cli.options import cache_dir_option, format_option
+from emulator.cli.options import (
+    cache_dir_option,
+    format_option,
+    runtime_policy_option,
+    wheelhouse_option,
+)
 from emulator.cli.output import console, show
 
 
@@ -25,18 +30,15 @@ from emulator.cli.output import console, show
 @click.option(
     "--runtime-version", type=click.Choice(["1.15", "2.11"]), default="2.11", show_default=True
 )
-@click.option(
-    "--runtime-policy",
-    type=click.Choice(["exact", "nearest"]),
+@runtime_policy_option(
+    "nearest: a newer TensorFlow stands in where Python 3.7 is missing, and it is said.",
     default="nearest",
-    show_default=True,
-    help="nearest: a newer TensorFlow stands in where Python 3.7 is missing, and it is said.",
 )
 @click.option(
     "--train-steps", type=click.IntRange(1), default=400, show_default=True, help="How long."
 )
 @cache_dir_option
-@click.option("--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels.")
+@wheelhouse_option
 @click.option("--fake-gcs-server", type=click.Path(path_type=Path), help="The program to use.")
 @format_option
 def demo(*, form: str, **choices: Any) -> None:

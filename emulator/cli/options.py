@@ -50,7 +50,36 @@ cache_dir_option: Decorator = click.option(
     show_default="$CMLE_CACHE_DIR or ~/.cache/cmle",
     help="Where binaries and environments are kept.",
 )
+wheelhouse_option: Decorator = click.option(
+    "--wheelhouse",
+    type=click.Path(path_type=Path),
+    help="A folder of wheels that installations use instead of an index.",
+)
 _JSON: Final = "cmle.json"
+
+
+def isolation_option(about: str) -> Decorator:
+    """``--isolation``; ``about`` says what it means for this command."""
+    return click.option(
+        "--isolation",
+        type=click.Choice(["auto", "require", "namespaces", "none"]),
+        default="auto",
+        show_default=True,
+        help=about,
+    )
+
+
+def runtime_policy_option(
+    about: str = "nearest: a newer TensorFlow may stand in.", *, default: str = "exact"
+) -> Decorator:
+    """``--runtime-policy``: what is done about a runtime that cannot be made."""
+    return click.option(
+        "--runtime-policy",
+        type=click.Choice(["exact", "nearest"]),
+        default=default,
+        show_default=True,
+        help=about,
+    )
 
 
 def formats(*forms: str) -> Decorator:

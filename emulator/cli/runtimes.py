@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emulator.cli.options import BASE_IMAGE_HELP, cache_dir_option, format_option
+from emulator.cli.options import (
+    BASE_IMAGE_HELP,
+    cache_dir_option,
+    format_option,
+    runtime_policy_option,
+    wheelhouse_option,
+)
 from emulator.cli.output import console, show, show_rows
 
 if TYPE_CHECKING:
@@ -57,8 +63,8 @@ def list_runtimes(*, cache_dir: Path, form: str) -> None:
 @click.option("--image", is_flag=True, help="An image of a Docker Engine, for jobs in containers.")
 @click.option("--base-image", default="", envvar="CMLE_BASE_IMAGE", help=BASE_IMAGE_HELP)
 @click.option("--python-version", default="3.7", show_default=True)
-@click.option("--runtime-policy", type=click.Choice(["exact", "nearest"]), default="exact")
-@click.option("--wheelhouse", type=click.Path(path_type=Path), help="A folder of wheels.")
+@runtime_policy_option()
+@wheelhouse_option
 @cache_dir_option
 @format_option
 def build(*, versions: tuple[str, ...], form: str, **choices: Any) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emulator.cli.options import BASE_IMAGE_HELP, cache_dir_option, data_dir_option, format_option
+from emulator.cli.options import (
+    BASE_IMAGE_HELP,
+    cache_dir_option,
+    data_dir_option,
+    format_option,
+    isolation_option,
+    runtime_policy_option,
+    wheelhouse_option,
+)
 from emulator.cli.output import show
 
 if TYPE_CHECKING:
@@ -45,20 +53,8 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     envvar="CMLE_GPUS",
     help="How many GPUs containers may use, if they are not to be counted.",
 )
-@click.option(
-    "--isolation",
-    type=click.Choice(["auto", "require", "namespaces", "none"]),
-    default="auto",
-    show_default=True,
-    help="require: namespaces or nothing.",
-)
-@click.option(
-    "--runtime-policy",
-    type=click.Choice(["exact", "nearest"]),
-    default="exact",
-    show_default=True,
-    help="nearest: a newer TensorFlow may stand in.",
-)
+@isolation_option("require: namespaces or nothing.")
+@runtime_policy_option()
 @click.option(
     "--allow-host",
     "allow_hosts",
@@ -84,11 +80,7 @@ READY = """cmle is ready at {url} (project {project}, isolation {isolation})
     help="A Unix socket for clients, beside the port; its folder decides who may use it.",
 )
 @cache_dir_option
-@click.option(
-    "--wheelhouse",
-    type=click.Path(path_type=Path),
-    help="A folder of wheels that installations use instead of an index.",
-)
+@wheelhouse_option
 @click.option(
     "--grace",
     "grace_s",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from emulator import reports
 from emulator.exports.rules import every
 
 _HEAD: Final = """\
@@ -67,8 +68,4 @@ training recorded: a JSON object `{"instance": …, "prediction": …}` a line.
 
 def text() -> str:
     """The whole page."""
-    blocks = [_HEAD]
-    for rule in every():
-        body = f"\n\n{rule.explanation}" if rule.explanation else ""
-        blocks.append(f"### {rule.name}\n\n*{rule.severity}.* {rule.summary}{body}\n")
-    return "\n".join(blocks)
+    return f"{_HEAD}\n{reports.reference(every())}"
