@@ -3,10 +3,8 @@
 import asyncio
 from typing import Protocol
 
-import msgspec
-
 from emulator.course import Course, Prepare
-from emulator.errors import Aborted, AlreadyExists, FailedPrecondition
+from emulator.errors import FailedPrecondition
 from emulator.grounds import Grounds
 from emulator.ledger import Ledger, Private
 from emulator.names import GcsUri, job_name
@@ -43,15 +41,10 @@ class Jobs:
 
     async def submit(self, project_id: str, job: Job) -> Job:
         """Store a valid job as QUEUED and begin with it; its packages must be readable."""
-        project = self._ledger.projects.get(project_id)
         name = job_name(project_id, job.job_id)
-        if self._ledger.exists(name):
-            raise _duplicate()
-        await self._check_reachable(job, project.service_agent)
-        now = self._ledger.now(project_id)
-        queued = msgspec.structs.replace(job, state=JobState.QUEUED, create_time=now)
-        if not self._ledger.enter(name, queued, Private(project_id)):
-            raise _duplicate()
+        self._ledger.check_new(name)
+        await self._check_reachable(project_id, job)
+        self._ledger.enter(name, job, Private(project_id))
         for text in (
             "Validating job requirements...",
             "Job creation request has been successfully validated.",
@@ -83,11 +76,7 @@ class Jobs:
     ) -> Job:
         """Replace the labels unless None; a non-empty etag must be the current one."""
         name = job_name(project_id, job_id)
-        job, private = self._ledger.load(name)
-        if etag and etag != job.etag:
-            raise Aborted("The etag of the job does not match: it was changed meanwhile.")
-        if labels is not None:
-            self._ledger.save(name, msgspec.structs.replace(job, labels=labels), private)
+        self._ledger.relabel(name, labels, etag)
         return self.get(project_id, job_id)
 
     def resume(self) -> set[str]:
@@ -114,24 +103,15 @@ class Jobs:
         self._courses[name] = (course, task)
         task.add_done_callback(lambda _: self._courses.pop(name, None))
 
-    async def _check_reachable(self, job: Job, service_agent: str) -> None:
+    async def _check_reachable(self, project_id: str, job: Job) -> None:
         """Refuse packages that cannot be read, and a job directory in a missing bucket."""
         spec = job.training_input or TrainingInput()
         for uri in spec.package_uris:
             if await self._objects.stat(GcsUri.parse(uri)) is None:
-                raise FailedPrecondition.field(
-                    "package_uris",
-                    "The provided GCS paths cannot be read by service account "
-                    f"{service_agent}. If you just enabled the API, please try again after a "
-                    "few minutes.",
-                )
+                raise self._ledger.unreadable(project_id)
         if spec.job_dir:
             bucket = GcsUri.parse(spec.job_dir).bucket
             if not await self._objects.bucket_exists(bucket):
                 raise FailedPrecondition.field(
                     "job_dir", f"The bucket gs://{bucket} does not exist."
                 )
-
-
-def _duplicate() -> AlreadyExists:
-    return AlreadyExists.field("job.job_id", "A job with this id already exists.")

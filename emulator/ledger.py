@@ -7,10 +7,10 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from emulator import lifecycle
+from emulator import lifecycle, texts
 from emulator.cluster import Ref
 from emulator.ends import Standing
-from emulator.errors import NotFound
+from emulator.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from emulator.lifecycle import Failure
 from emulator.logs import SERVICE, Logs
 from emulator.names import project_name
@@ -66,21 +66,43 @@ class Ledger:
         """The project's time in whole seconds, as the service's timestamps are."""
         return datetime.fromtimestamp(int(self.timelines.now(project_id)), UTC)
 
-    def exists(self, name: str) -> bool:
-        return self._store.get(name) is not None
+    def check_new(self, name: str) -> None:
+        """AlreadyExists if there is a job of this name."""
+        if self._store.get(name) is not None:
+            raise _duplicate()
 
-    def enter(self, name: str, job: Job, private: Private) -> bool:
-        """Store a new job; False if the name is taken."""
-        return self._store.insert(_record(name, job, private))
+    def enter(self, name: str, job: Job, private: Private) -> None:
+        """Store a new job as QUEUED; AlreadyExists if the name is taken."""
+        now = self.now(private.project_id)
+        queued = msgspec.structs.replace(job, state=JobState.QUEUED, create_time=now)
+        if not self._store.insert(_record(name, queued, private)):
+            raise _duplicate()
 
     def load(self, name: str) -> tuple[Job, Private]:
         record = self._store.get(name)
         if record is None:
-            raise NotFound.field("name", "The specified job was not found.")
+            raise NotFound.field("name", texts.JOB_NOT_FOUND)
         return _with_etag(record.document), read_private(record.private)
 
     def save(self, name: str, job: Job, private: Private) -> None:
         self._store.replace(_record(name, job, private))
+
+    def relabel(self, name: str, labels: dict[str, str] | None, etag: bytes) -> None:
+        """Replace the labels unless None; Aborted if a non-empty etag is not the current one."""
+        job, private = self.load(name)
+        if etag and etag != job.etag:
+            raise Aborted(texts.ETAG_MISMATCH)
+        if labels is not None:
+            self.save(name, msgspec.structs.replace(job, labels=labels), private)
+
+    def unreadable(self, project_id: str) -> FailedPrecondition:
+        """What is said of packages that are not there."""
+        agent = self.projects.get(project_id).service_agent
+        return FailedPrecondition.field(
+            "package_uris",
+            f"The provided GCS paths cannot be read by service account {agent}. If you just "
+            "enabled the API, please try again after a few minutes.",
+        )
 
     def of_project(self, project_id: str) -> list[Job]:
         """Newest first."""
@@ -185,3 +207,7 @@ def _with_etag(document: bytes) -> Job:
     """An etag is what the document's content makes it: nothing to store, nothing to forget."""
     etag = hashlib.sha256(document).digest()[:9]
     return msgspec.structs.replace(msgspec.json.decode(document, type=Job), etag=etag)
+
+
+def _duplicate() -> AlreadyExists:
+    return AlreadyExists.field("job.job_id", "A job with this id already exists.")

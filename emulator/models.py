@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from emulator import names
+from emulator import names, texts
 from emulator.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from emulator.operations import CANCELLED, Operations
 from emulator.resources import Model, Operation, Version
@@ -100,7 +100,7 @@ class Models:
         if self._store.list(VERSIONS, record.name):
             raise FailedPrecondition.field(
                 "model.name",
-                "Cannot delete a model with existing versions. Please delete its versions first.",
+                texts.DELETE_MODEL_WITH_VERSIONS,
             )
         operation = self._operations.begin(project_id, "DELETE_MODEL", record.name)
         self._store.delete(record.name)
@@ -163,8 +163,7 @@ class Models:
         if version.is_default and len(self._store.list(VERSIONS, record.parent)) > 1:
             raise FailedPrecondition.field(
                 "version.name",
-                "The default version cannot be deleted. Please set another version as the "
-                "default first.",
+                texts.DELETE_DEFAULT,
             )
         with self._store.transaction():
             self._write(
@@ -311,7 +310,7 @@ class Models:
         record = self._store.get(name)
         if record is None:
             self._model(name.rsplit("/versions/", 1)[0])
-            raise NotFound.field("name", "The specified model version was not found.")
+            raise NotFound.field("name", texts.VERSION_NOT_FOUND)
         return record
 
     def _set_default(self, model: Record, version_name: str) -> None:
@@ -344,7 +343,7 @@ def _masked(current: Any, change: Any, mask: Sequence[str]) -> Any:
 
 def _check_etag(given: bytes, current: bytes) -> None:
     if given and given != current:
-        raise Aborted("The etag does not match: the resource was changed meanwhile.")
+        raise Aborted(texts.ETAG_MISMATCH)
 
 
 def _etag(content: bytes) -> bytes:
@@ -355,12 +354,12 @@ def _refuse_busy(version: Version) -> None:
     if VersionState(version.state).is_busy:
         raise FailedPrecondition.field(
             "version.name",
-            f"Another operation is in progress on this version (its state is {version.state}).",
+            texts.version_busy(version.state),
         )
 
 
 def _version_exists() -> AlreadyExists:
-    return AlreadyExists.field("version.name", "A version with the same name already exists.")
+    return AlreadyExists.field("version.name", texts.VERSION_EXISTS)
 
 
 def _missing_model(model_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from emulator import texts
 from emulator.errors import FailedPrecondition, NotFound
 from emulator.models import Models
 from emulator.names import components, last_component
@@ -48,7 +49,6 @@ class Online:
         if version is None:
             raise NotFound.field(
                 "name",
-                f"The model {last_component(name)} has no default version. Create a version, "
-                "or name one in the request.",
+                texts.no_default_version(last_component(name)),
             )
         return version

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from emulator import texts
 from emulator.errors import NotFound
 from emulator.names import components, operation_name, project_name
 from emulator.projects import number_of
@@ -118,5 +119,5 @@ class Operations:
     def _load(self, name: str) -> Operation:
         record = self._store.get(name)
         if record is None:
-            raise NotFound.field("name", "The specified operation was not found.")
+            raise NotFound.field("name", texts.OPERATION_NOT_FOUND)
         return msgspec.json.decode(record.document, type=Operation)

@@ -45,15 +45,13 @@ VERSION_NOT_FOUND: Final = "The specified model version was not found."
 JOB_NOT_FOUND: Final = "The specified job was not found."
 OPERATION_NOT_FOUND: Final = "The specified operation was not found."
 LOCATION_NOT_FOUND: Final = "The specified location was not found."
-NO_DEFAULT_VERSION: Final = "No default version is set for the model."
 DELETE_DEFAULT: Final = (
-    "The default version cannot be deleted. Set another version as the default first."
+    "The default version cannot be deleted. Please set another version as the default first."
 )
 DELETE_MODEL_WITH_VERSIONS: Final = (
-    "Cannot delete a model with existing versions. Delete its versions first."
+    "Cannot delete a model with existing versions. Please delete its versions first."
 )
-VERSION_BUSY: Final = "Another operation is in progress for this version."
-ETAG_MISMATCH: Final = "The etag does not match the resource's current one."
+ETAG_MISMATCH: Final = "The etag does not match: the resource was changed meanwhile."
 CROSS_ORIGIN: Final = "Requests from web pages of another origin are refused."
 CREDENTIALS_EXPIRED: Final = (
     "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie "
@@ -63,6 +61,17 @@ CREDENTIALS_EXPIRED: Final = (
 STORAGE_UNAVAILABLE: Final = "We encountered an internal error. Please try again."
 STORAGE_TOO_MANY: Final = "The project exceeded the rate limit for requests. Please slow down."
 STORAGE_TIMEOUT: Final = "The request timed out. Please try again."
+
+
+def no_default_version(model_id: str) -> str:
+    return (
+        f"The model {model_id} has no default version. Create a version, or name one in the "
+        "request."
+    )
+
+
+def version_busy(state: str) -> str:
+    return f"Another operation is in progress on this version (its state is {state})."
 
 
 def machine_unknown(name: str) -> str:

@@ -43,8 +43,9 @@ def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
 
 
 def running(ledger: Ledger, **private: float) -> None:
-    job = Job(job_id="j", state="RUNNING", start_time=BEGIN)
-    assert ledger.enter(NAME, job, Private("p", **private))  # type: ignore[arg-type]
+    ledger.enter(NAME, Job(job_id="j"), Private("p", **private))  # type: ignore[arg-type]
+    for state in (JobState.PREPARING, JobState.RUNNING):
+        ledger.move(NAME, state)
 
 
 def messages(ledger: Ledger) -> list[str]:

@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from emulator import lifecycle
-from emulator.errors import Aborted, AlreadyExists, ApiError, FailedPrecondition
+from emulator.errors import ApiError
 from emulator.ledger import Ledger, Private
 from emulator.names import GcsUri, job_name
 from emulator.plan import MASTER
@@ -43,16 +43,13 @@ class ScriptedJobs:
 
     async def submit(self, project_id: str, job: Job) -> Job:
         name = job_name(project_id, job.job_id)
-        if self._ledger.exists(name):
-            raise AlreadyExists.field("job.job_id", "A job with this id already exists.")
+        self._ledger.check_new(name)
         outcome = self._outcome(job.job_id)
         self._attempts[name] = self._attempts.get(name, 0) + 1
         if outcome.refuses_attempt(self._attempts[name]):
             raise self._refusal(outcome, project_id, job)
         await self._check_uploads(project_id, job)
-        now = self._ledger.now(project_id)
-        queued = msgspec.structs.replace(job, state=JobState.QUEUED, create_time=now)
-        self._ledger.enter(name, queued, Private(project_id))
+        self._ledger.enter(name, job, Private(project_id))
         self._ledger.say(name, f"Job {job.job_id} is queued.")
         self._plan(name, job, outcome)
         return self.get(project_id, job.job_id)
@@ -79,11 +76,7 @@ class ScriptedJobs:
         self, project_id: str, job_id: str, labels: dict[str, str] | None, etag: bytes
     ) -> Job:
         name = job_name(project_id, job_id)
-        job, private = self._ledger.load(name)
-        if etag and etag != job.etag:
-            raise Aborted("The etag of the job does not match: it was changed meanwhile.")
-        if labels is not None:
-            self._ledger.save(name, msgspec.structs.replace(job, labels=labels), private)
+        self._ledger.relabel(name, labels, etag)
         return self.get(project_id, job_id)
 
     def _outcome(self, job_id: str) -> JobOutcome:
@@ -100,12 +93,7 @@ class ScriptedJobs:
     async def _check_uploads(self, project_id: str, job: Job) -> None:
         uris = (job.training_input or TrainingInput()).package_uris
         if await self._missing([GcsUri.parse(uri) for uri in uris]):
-            agent = self._ledger.projects.get(project_id).service_agent
-            raise FailedPrecondition.field(
-                "package_uris",
-                f"The provided GCS paths cannot be read by service account {agent}. If you just "
-                "enabled the API, please try again after a few minutes.",
-            )
+            raise self._ledger.unreadable(project_id)
 
     def _plan(self, name: str, job: Job, outcome: JobOutcome) -> None:
         begin = self._agenda.clock()
