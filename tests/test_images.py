@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from emulator.environment import SYSTEM_BUNDLE
 from emulator.errors import OperatorError
 from emulator.images import REPOSITORY, Images
 from emulator.package_index import PackageIndex
 from emulator.progress import Step, silent
+from emulator.runners.docker.files import BUNDLE_NAMES, READY, USER
 from emulator.runtime_versions import RuntimeVersion, RuntimeVersions
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -123,6 +125,23 @@ def test_a_trainer_that_requires_tensorflow_finds_it(world: World) -> None:
     image = asyncio.run(world.images().ensure(VERSION, PYTHON)).image
     said = docker("run", "--rm", "--network", "none", image, "python", "-m", "pip", "list")
     assert {"tensorflow", "tensorflow_cpu"} <= {line.split()[0] for line in said.splitlines()[2:]}
+
+
+def test_an_image_is_ready_for_replicas(world: World) -> None:
+    """Nothing has to be unpacked into its containers; of authorities it has the names alone."""
+    image = asyncio.run(world.images().ensure(VERSION, PYTHON)).image
+    program = f"""
+import os
+for path in ("/root", "/user_dir"):
+    found = os.stat(path)
+    print(found.st_uid, found.st_gid, oct(found.st_mode & 0o777))
+print({{os.readlink(path) for path in {BUNDLE_NAMES!r}}}, os.path.exists({SYSTEM_BUNDLE!r}))
+"""
+    said = docker("run", "--rm", "--network", "none", image, "python", "-c", program)
+    mine = f"{USER} {USER}"
+    expected = [f"{mine} 0o700", f"{mine} 0o755", f"{{{SYSTEM_BUNDLE!r}}} False"]
+    assert said.splitlines() == expected
+    assert READY in json.loads(docker("image", "inspect", image))[0]["Config"]["Labels"]
 
 
 def test_no_layer_and_no_history_names_the_index(world: World) -> None:

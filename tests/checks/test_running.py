@@ -117,6 +117,20 @@ def test_golden_predictions_are_written_and_come_again(place: Path) -> None:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.docker
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_run_in_containers_trains_deploys_and_asks(place: Path) -> None:
+    shutil.copytree(FIXTURES / "checks" / "not-served" / "near-tensorflow", place)
+    (place / "rows.jsonl").write_text('{"km": 2.0}\n{"km": 4.0}\n')
+    words = ("trainer", "--config=config.yaml", "--instances=rows.jsonl", "--golden=g.json")
+    ended = cmle(place, *words, "--update-golden", "--runner=docker")
+    assert ended.returncode == 0, ended.stderr
+    written = json.loads((place / "g.json").read_text())
+    assert written["predictions"] == [{"fare": 7.5}, {"fare": 12.5}]
+
+
+@pytest.mark.tensorflow
 def test_errors_that_are_seen_without_a_run_prevent_it(place: Path) -> None:
     bad = FIXTURES / "checks" / "argument-not-taken" / "bad"
     shutil.copytree(bad, place)

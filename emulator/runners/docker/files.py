@@ -26,6 +26,7 @@ BUNDLE_NAMES: Final = (  # where other distributions and OpenSSL builds look for
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+READY: Final = "cmle.ready"  # label of images that have a replica's folders and those names
 _IN_MEMORY: Final = 8 << 20
 
 
@@ -36,6 +37,10 @@ class Archive:
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 close()
         self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
         self._made: set[str] = set()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._tar.getmembers()
 
     def folder(self, path: str, mode: int = 0o755, owner: int = USER) -> None:
         """A folder of the replica's own; one that exists changes hands."""

@@ -28,6 +28,7 @@ from emulator.runners.docker.engine import Engine, EngineLost, Refusal
 from emulator.runners.docker.records import Records
 from emulator.runners.docker.relay import Relay
 from emulator.runners.docker.site import DockerSite
+from emulator.runners.docker.volumes import Shared
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class DockerRunner:
         self.instance = instance
         self.bundle = data_dir / "authority" / "bundle.pem"
         self.records = Records(data_dir / "sites")
+        self.shared = Shared(engine, instance, data_dir / "staged")
         self.relay = Relay(engine, instance, data_dir / "relay.json", image)
         self.device_requests = False
         self._image = image

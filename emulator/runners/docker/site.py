@@ -1,16 +1,17 @@
 """One job's place on the engine: its network, and how a replica is put into it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, Protocol
 
 import msgspec
 from docker.api.client import APIClient
 
 from emulator import catalog
-from emulator.cluster import PORT, WORK_TARGET, Exit, Ref, Replica, SiteSpec
+from emulator.cluster import PORT, WORK_TARGET, Bind, Exit, Ref, Replica, SiteSpec
+from emulator.environment import SYSTEM_BUNDLE
 from emulator.errors import OperatorError
 from emulator.hosts import google_hosts
 from emulator.runners import Abilities
@@ -18,6 +19,7 @@ from emulator.runners.docker import description, ends, files
 from emulator.runners.docker.engine import Engine, Refusal
 from emulator.runners.docker.networks import Found
 from emulator.runners.docker.relay import Relay
+from emulator.runners.docker.volumes import Shared
 from emulator.runners.variables import with_variables
 from emulator.shipped import SHIMS
 
@@ -30,6 +32,7 @@ class Ground(Protocol):
 
     engine: Engine
     relay: Relay
+    shared: Shared
     instance: str
     bundle: Path
     device_requests: bool
@@ -45,6 +48,14 @@ class Ground(Protocol):
     async def could_not_start(self, ref: Ref, end: Exit) -> None: ...
 
 
+class _Image(msgspec.Struct, frozen=True):
+    """``work_dir`` is where its program begins; for ``is_ready`` see ``files.READY``."""
+
+    name: str
+    work_dir: str
+    is_ready: bool
+
+
 class DockerSite:
     """A site whose network exists."""
 
@@ -54,7 +65,9 @@ class DockerSite:
         self._network = network
         subnet = network.subnet
         self._hosts = {host: subnet.of_host(n) for n, host in enumerate(spec.hosts)}
-        self._work_dirs: dict[str, str] = {}  # by image
+        self._images: dict[str, _Image] = {}
+        self._shared: dict[str, Bind] = {}  # by target
+        self._sharing = asyncio.Lock()
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -91,7 +104,9 @@ class DockerSite:
 
     async def _prepare(self, replica: Replica, ref: Ref) -> None:
         """Make the container, ahead of its turn to start."""
-        work_dir = await self._work_dir(replica.image)
+        image = await self._image(replica.image)
+        if image.is_ready:
+            replica = await self._with_shared(replica)
         gateway = self._network.subnet.relay if replica.network is not None else ""
         joining = asyncio.create_task(self._join(replica))
         try:
@@ -102,7 +117,7 @@ class DockerSite:
                 network=self._network.name if gateway or self._is_reached(replica) else "",
                 gateway=gateway,
                 cpus=self._runner.abilities.cpus,
-                work_dir=work_dir,
+                work_dir=image.work_dir,
                 names=google_hosts(catalog.load().regions),
                 hosts=self._hosts,
                 device_requests=self._runner.device_requests,
@@ -110,8 +125,8 @@ class DockerSite:
             described = description.container(
                 with_variables(replica, self._runner.bundle, self._spec.hosts), around
             )
-            archive = await asyncio.to_thread(self._archive, replica, work_dir)
-            data = archive.finished()
+            archive = await asyncio.to_thread(self._archive, replica, image)
+            data = b"" if archive.is_empty else archive.finished()
             try:
                 await self._runner.engine.call(
                     lambda client: _create(client, around.container, described, data)
@@ -123,12 +138,36 @@ class DockerSite:
             joining.cancel()
             await asyncio.gather(joining, return_exceptions=True)
 
-    async def _work_dir(self, image: str) -> str:
-        """Where a program of the image begins: the image may say so."""
-        if (known := self._work_dirs.get(image)) is None:
-            found = await self._runner.engine.call(lambda client: client.inspect_image(image))
-            said = str((found["Config"] or {}).get("WorkingDir") or "")
-            known = self._work_dirs[image] = said if said not in {"", "/"} else WORK_TARGET
+    async def _image(self, name: str) -> _Image:
+        if (known := self._images.get(name)) is None:
+            found = await self._runner.engine.call(lambda client: client.inspect_image(name))
+            config = found["Config"] or {}
+            said = str(config.get("WorkingDir") or "")
+            work_dir = said if said not in {"", "/"} else WORK_TARGET
+            is_ready = files.READY in (config.get("Labels") or {})
+            known = self._images[name] = _Image(name, work_dir, is_ready)
+        return known
+
+    async def _with_shared(self, replica: Replica) -> Replica:
+        """What is the same in all containers comes in volumes: the emulator's own files."""
+        binds = []
+        async with self._sharing:
+            for bind in replica.binds:
+                source = Path(bind.source)
+                if source.is_dir() and source.is_relative_to(SHIMS):
+                    binds.append(await self._once(replica.image, source, bind.target, _copied))
+                else:
+                    binds.append(bind)
+            if (bundle := self._bundle(replica)) is not None:
+                target = str(PurePosixPath(SYSTEM_BUNDLE).parent)
+                binds.append(await self._once(replica.image, bundle, target, _authorities))
+        return msgspec.structs.replace(replica, binds=tuple(binds))
+
+    async def _once(self, image: str, source: Path, target: str, fill: "_Fill") -> Bind:
+        if (known := self._shared.get(target)) is None:
+            known = self._shared[target] = await self._runner.shared.bind(
+                target, image, lambda archive: fill(archive, source, target)
+            )
         return known
 
     async def _join(self, replica: Replica) -> None:
@@ -140,20 +179,22 @@ class DockerSite:
     def _is_reached(self, replica: Replica) -> bool:
         return bool(replica.listen or replica.hostname in self._spec.hosts)
 
-    def _archive(self, replica: Replica, work_dir: str) -> files.Archive:
+    def _archive(self, replica: Replica, image: _Image) -> files.Archive:
         archive = files.Archive()
-        for folder in dict.fromkeys((*_OWN_FOLDERS, work_dir)):
-            archive.folder(folder, 0o700 if folder == "/root" else 0o755)
+        has = _OWN_FOLDERS if image.is_ready else ()
+        for folder in dict.fromkeys((*_OWN_FOLDERS, image.work_dir)):
+            if folder not in has:
+                archive.folder(folder, 0o700 if folder == "/root" else 0o755)
         for bind in replica.binds:
             if not files.volume_of(bind):
                 archive.copy(Path(bind.source), bind.target)
             elif bind.writable:
                 archive.folder(bind.target)
         if replica.work_dir:
-            archive.copy(Path(replica.work_dir), work_dir)
+            archive.copy(Path(replica.work_dir), image.work_dir)
         if replica.listen:
             archive.copy(_LISTENING, description.LISTENER)
-        if (bundle := self._bundle(replica)) is not None:
+        if not image.is_ready and (bundle := self._bundle(replica)) is not None:
             archive.authorities(bundle.read_bytes())
         return archive
 
@@ -171,8 +212,23 @@ def _create(
     client: APIClient, name: str, described: dict[str, Any], data: bytes | IO[bytes]
 ) -> None:
     made = client.create_container_from_config(described, name)["Id"]
+    if not data:
+        return
     try:
         client.put_archive(made, "/", data)
     except BaseException:
         client.remove_container(made, force=True, v=True)
         raise
+
+
+_Fill = Callable[[files.Archive, Path, str], None]
+
+
+def _copied(archive: files.Archive, source: Path, target: str) -> None:
+    archive.copy(source, target)
+
+
+def _authorities(archive: files.Archive, source: Path, target: str) -> None:
+    archive.content(
+        str(PurePosixPath(target, PurePosixPath(SYSTEM_BUNDLE).name)), source.read_bytes()
+    )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker.errors
 import pytest
 
+from emulator.cluster import WORK_TARGET
+from emulator.environment import SYSTEM_BUNDLE
 from emulator.runners.docker.engine import Engine
+from emulator.runners.docker.files import BUNDLE_NAMES, READY, Archive
 
 DEADLINE_S = 60.0
 PROBE = "cmle/probe:3.7"
@@ -126,3 +131,24 @@ def private_engine(docker_engine: Engine) -> Iterator[PrivateEngine]:
         engine.stop()
         shutil.rmtree(folder, ignore_errors=True)
         assert default_bridge() == before, "the other engine's bridge is gone"
+
+
+@pytest.fixture(scope="module")
+def ready_image(docker_engine: Engine) -> Iterator[str]:
+    """The probe image with what images of runtime versions have for replicas."""
+    client, name = docker_engine.client, f"cmle/test-ready:{secrets.token_hex(6)}"
+    archive = Archive()
+    archive.folder("/root", 0o700)
+    archive.folder(WORK_TARGET)
+    for path in BUNDLE_NAMES:
+        archive.link(path, SYSTEM_BUNDLE)
+    made = client.create_container_from_config({"Image": PROBE})["Id"]
+    try:
+        client.put_archive(made, "/", archive.finished())
+        client.commit(made, *name.split(":"), changes=f"LABEL {READY}=1")
+        yield name
+    finally:
+        archive.close()
+        client.remove_container(made, force=True)
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            client.remove_image(name, force=True)

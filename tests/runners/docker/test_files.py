@@ -37,6 +37,14 @@ def test_copies_belong_to_root_and_can_be_read_by_all(tmp_path: Path) -> None:
     assert found["opt/x/link"].linkname == "run"
 
 
+def test_an_archive_may_be_empty() -> None:
+    empty, full = Archive(), Archive()
+    full.folder("/user_dir")
+    assert (empty.is_empty, full.is_empty) == (True, False)
+    empty.close()
+    full.close()
+
+
 def test_a_file_alone(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     archive = Archive()

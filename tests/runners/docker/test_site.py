@@ -3,11 +3,12 @@
 import asyncio
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from docker.api.client import APIClient
 
-from emulator.cluster import Bind, Line, Network, SiteSpec
+from emulator.cluster import WORK_TARGET, Bind, Line, Network, SiteSpec
 from emulator.errors import OperatorError
 from emulator.identity import Identity, Kind
 
@@ -125,6 +126,78 @@ def test_a_python_that_is_read_by_another_is_left_alone(contained: "DockerBench"
     lines, _ = contained.outcome(textwrap.dedent(code))
     assert texts(lines) == ["outer b'WARNING:root:inner\\n'"]
     assert lines[0].stream == "log"
+
+
+# -- an image that has a replica's folders
+
+SEEN = """
+import os
+print(open("/etc/ssl/cert.pem").read(), os.getcwd(), os.stat(".").st_uid)
+open("mine", "w").close()
+open(os.path.expanduser("~/mine"), "w").close()
+import sitecustomize
+for path in (sitecustomize.__file__, "/etc/ssl/certs/new", "/etc/ssl/cert.pem"):
+    try:
+        open(path, "w")
+        print("wrote", path)
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+def authority(bench: "DockerBench", text: str) -> None:
+    folder = bench.data_dir / "authority"
+    folder.mkdir(exist_ok=True)
+    (folder / "ca.pem").write_text(text)
+    (folder / "bundle.pem").write_text(f"{text} and others")
+
+
+def test_nothing_is_unpacked_into_a_ready_image(
+    contained: "DockerBench", ready_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its containers share volumes that one that is never started has filled."""
+    unpacked: list[str] = []
+    put = APIClient.put_archive
+
+    def put_archive(client: APIClient, container: str, path: str, data: bytes) -> bool:
+        unpacked.append(container)
+        return bool(put(client, container, path, data))
+
+    async def work() -> list[str]:
+        said = []
+        authority(contained, "ours")
+        for name in ("first", "second"):
+            ref = await contained.start(SEEN, name, image=ready_image, network=JOB)
+            said += texts(await contained.lines(ref))
+            await contained.runner.close(name)
+        assert len(unpacked) == 2
+        assert all(f"cmle-{contained.instance}-fill-" in name for name in unpacked)
+        authority(contained, "another")
+        ref = await contained.start(SEEN, "third", image=ready_image, network=JOB)
+        said += texts(await contained.lines(ref))
+        assert len(unpacked) == 3
+        await contained.runner.close("third")
+        return said
+
+    async def ready() -> None:
+        runner: Any = contained.runner
+        await runner.ready()  # the relay is filled by itself
+
+    contained.run(ready())
+    monkeypatch.setattr(APIClient, "put_archive", put_archive)
+    refused = ["Read-only file system"] * 3
+    seen = [f"ours {WORK_TARGET} 65534", *refused]
+    assert contained.run(work()) == [*seen, *seen, f"another {WORK_TARGET} 65534", *refused]
+
+
+def test_a_ready_image_gets_what_is_its_own(
+    contained: "DockerBench", ready_image: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("content")
+    code = "print(open('/opt/x/file').read(), open('file').read())"
+    binds = (Bind(str(tmp_path), "/opt/x"),)
+    lines, _ = contained.outcome(code, image=ready_image, binds=binds, work_dir=str(tmp_path))
+    assert texts(lines) == ["content content"]
 
 
 # -- the network

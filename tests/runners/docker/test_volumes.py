@@ -2,14 +2,18 @@
 
 import asyncio
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulator.cluster import Bind
 from emulator.datadir import DataDir
+from emulator.errors import OperatorError
 from emulator.package_index import PackageIndex
-from emulator.runners.docker.volumes import Volumes
+from emulator.runners.docker.files import Archive
+from emulator.runners.docker.volumes import Shared, Volumes
 from emulator.runtimes import Runtime
 from emulator.staging import InstallationFailed, Installer, Package, Staged
 
@@ -151,3 +155,62 @@ def test_a_volume_that_somebody_removed_is_made_again(contained: "DockerBench") 
         assert await shop.volumes.find("k" * 32) == ""
 
     contained.run(work())
+
+
+# -- what is the same in many containers
+
+
+def content(text: str) -> Callable[[Archive], None]:
+    return lambda archive: archive.content("/x/file", text.encode())
+
+
+def test_the_same_content_is_in_one_volume(contained: "DockerBench") -> None:
+    shared = Shared(contained.engine, contained.instance, contained.data_dir / "staged")
+
+    async def work() -> list[str]:
+        same = await asyncio.gather(
+            *(shared.bind("/x", RUNTIME.image, content("a")) for _ in range(3))
+        )
+        other = await shared.bind("/x", RUNTIME.image, content("b"))
+        assert len({bind.source for bind in (*same, other)}) == 2
+        code = "print(open('/x/file').read(), open('/y/file').read())"
+        binds = (same[0], Bind(other.source, "/y"))
+        return [
+            line.text for line in await contained.lines(await contained.start(code, binds=binds))
+        ]
+
+    assert contained.run(work()) == ["a b"]
+    assert len(volumes(contained)) == 2
+
+
+def test_what_a_killed_emulator_was_filling_is_filled_again(contained: "DockerBench") -> None:
+    folder = contained.data_dir / "staged"
+    shared = Shared(contained.engine, contained.instance, folder)
+
+    async def work() -> None:
+        bind = await shared.bind("/x", RUNTIME.image, content("a"))
+        (record,) = folder.glob("*.volume")
+        record.unlink()
+        volume = bind.source.removeprefix("volume:")
+        name = f"cmle-{contained.instance}-fill-{record.stem[:12]}"
+        mounts = [{"Type": "volume", "Source": volume, "Target": "/x"}]
+        described = {"Image": RUNTIME.image, "HostConfig": {"Mounts": mounts}}
+        await contained.engine.call(lambda it: it.create_container_from_config(described, name))
+        again = await shared.bind("/x", RUNTIME.image, content("a"))
+        assert volumes(contained) == [again.source.removeprefix("volume:")]
+        assert again != bind
+
+    contained.run(work())
+
+
+def test_what_cannot_be_filled_leaves_nothing(contained: "DockerBench") -> None:
+    shared = Shared(contained.engine, contained.instance, contained.data_dir / "staged")
+
+    async def work() -> None:
+        with pytest.raises(OperatorError, match="Docker Engine refused"):
+            await shared.bind("/bin/sh", RUNTIME.image, content("a"))
+
+    contained.run(work())
+    assert volumes(contained) == []
+    ours = {"name": f"cmle-{contained.instance}-fill-"}
+    assert contained.engine.client.containers(all=True, filters=ours) == []
