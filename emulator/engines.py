@@ -50,6 +50,7 @@ class Wanted(msgspec.Struct, frozen=True):
     allow_hosts: tuple[str, ...] = ()
     base_image: str = ""
     gpus: int | None = None
+    regions: tuple[str, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -88,7 +89,7 @@ def _process(
     wanted: Wanted, data: DataDir, index: PackageIndex, environment: Mapping[str, str]
 ) -> Place:
     level = isolation.choose(wanted.isolation)
-    runner = ProcessRunner(data.root, data.instance, grace_s=wanted.grace_s)
+    runner = ProcessRunner(data.root, data.instance, grace_s=wanted.grace_s, regions=wanted.regions)
     runtimes = Runtimes(
         wanted.cache_dir, index=index, environment=environment, policy=wanted.policy
     )
@@ -136,7 +137,9 @@ async def _docker(
     found = wanted.gpus
     if found is None:
         found = await gpus.count(engine, data.instance, await image(False))  # noqa: FBT003
-    runner = DockerRunner(engine, data.root, data.instance, image=image, gpus=found)
+    runner = DockerRunner(
+        engine, data.root, data.instance, image=image, gpus=found, regions=wanted.regions
+    )
     installer = Installer(
         runner,
         Volumes(engine, data.instance, data.staged),

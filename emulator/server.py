@@ -227,6 +227,7 @@ def _wanted(settings: Settings) -> engines.Wanted:
         allow_hosts=settings.allow_hosts,
         base_image=settings.base_image,
         gpus=settings.gpus,
+        regions=tuple(catalog.load(settings.catalog).regions),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from emulator import catalog, shipped
+from emulator import shipped
 from emulator.cluster import WORK_TARGET, Bind, Exit, Line, Ref, Replica, SiteSpec
 from emulator.errors import OperatorError
 from emulator.hosts import google_hosts
@@ -92,11 +92,14 @@ class ProcessRunner:
         *,
         python: str = sys.executable,
         grace_s: float = 30.0,
+        regions: Sequence[str] = (),
     ) -> None:
+        """``regions`` are those whose own endpoints replicas may ask for."""
         self._data_dir = data_dir.resolve()
         self._instance = instance
         self._python = python
         self._grace_s = grace_s
+        self._names = google_hosts(regions)
         self.bundle = self._data_dir / "authority" / "bundle.pem"
 
     @property
@@ -248,7 +251,7 @@ class ProcessRunner:
             "lock": str(self._data_dir / "lock"),
             "bundle": str(self.bundle),
             "authority": str(self.bundle.with_name("ca.pem")),
-            "hosts": google_hosts(catalog.load().regions),
+            "hosts": self._names,
             "replica_hosts": spec.hosts,
             "isolation": spec.isolation,
         }

@@ -40,6 +40,7 @@ DEADLINE_S = 30.0
 PROBE = "cmle/probe:3.7"
 WITH_IPTABLES = "cmle/emulator:latest"
 NOBODY = 65534
+REGIONS = ("an-own-region1",)
 T = TypeVar("T")
 
 
@@ -59,7 +60,7 @@ class Bench:
         self.hold()
 
     def another_runner(self) -> Any:
-        return ProcessRunner(self.data_dir, self.instance)
+        return ProcessRunner(self.data_dir, self.instance, regions=REGIONS)
 
     def hold(self) -> None:
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
@@ -152,7 +153,7 @@ class DockerBench(Bench):
         async def image(_: bool) -> str:  # noqa: FBT001 the runner's question
             return PROBE if os.geteuid() == 0 else WITH_IPTABLES
 
-        return DockerRunner(engine, self.data_dir, self.instance, image=image)
+        return DockerRunner(engine, self.data_dir, self.instance, image=image, regions=REGIONS)
 
     def close(self) -> None:
         self.run(self._end())

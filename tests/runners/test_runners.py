@@ -259,7 +259,7 @@ def test_serves_on_the_sockets_that_it_inherits(bench: "Bench") -> None:
 def test_reaches_the_gateway_by_googles_names(sandboxed: "Bench") -> None:
     places = [
         ("storage.googleapis.com", 443),
-        ("us-central1-ml.googleapis.com", 443),
+        ("an-own-region1-ml.googleapis.com", 443),
         ("metadata", 80),
         ("169.254.169.254", 80),
     ]

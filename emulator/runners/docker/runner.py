@@ -21,6 +21,7 @@ from docker.api.client import APIClient
 
 from emulator.cluster import Exit, Line, Network, Ref, SiteSpec
 from emulator.errors import OperatorError
+from emulator.hosts import google_hosts
 from emulator.runners import Abilities
 from emulator.runners.docker import description, networks, reading
 from emulator.runners.docker.containers import Containers
@@ -43,12 +44,23 @@ class DockerRunner:
     """Its state is the engine's: containers, networks and volumes, labelled with the instance."""
 
     def __init__(
-        self, engine: Engine, data_dir: Path, instance: str, *, image: Image, gpus: int = 0
+        self,
+        engine: Engine,
+        data_dir: Path,
+        instance: str,
+        *,
+        image: Image,
+        gpus: int = 0,
+        regions: Sequence[str] = (),
     ) -> None:
-        """``image`` is the relay's, see there; ``gpus`` is how many there are."""
+        """``image`` is the relay's, see there; ``gpus`` is how many there are.
+
+        ``regions`` are those whose own endpoints replicas may ask for.
+        """
         self.engine = engine
         self.instance = instance
         self.bundle = data_dir / "authority" / "bundle.pem"
+        self.names = google_hosts(regions)
         self.records = Records(data_dir / "sites")
         self.shared = Shared(engine, instance, data_dir / "staged")
         self.relay = Relay(engine, instance, data_dir / "relay.json", image)

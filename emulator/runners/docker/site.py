@@ -9,11 +9,9 @@ from typing import IO, Any, Final, Protocol
 import msgspec
 from docker.api.client import APIClient
 
-from emulator import catalog
 from emulator.cluster import PORT, WORK_TARGET, Bind, Exit, Ref, Replica, SiteSpec
 from emulator.environment import SYSTEM_BUNDLE
 from emulator.errors import OperatorError
-from emulator.hosts import google_hosts
 from emulator.runners import Abilities
 from emulator.runners.docker import description, ends, files
 from emulator.runners.docker.engine import Engine, Refusal
@@ -35,6 +33,7 @@ class Ground(Protocol):
     shared: Shared
     instance: str
     bundle: Path
+    names: tuple[str, ...]
     device_requests: bool
     preparations: asyncio.Semaphore
     starts: asyncio.Semaphore
@@ -118,7 +117,7 @@ class DockerSite:
                 gateway=gateway,
                 cpus=self._runner.abilities.cpus,
                 work_dir=image.work_dir,
-                names=google_hosts(catalog.load().regions),
+                names=self._runner.names,
                 hosts=self._hosts,
                 device_requests=self._runner.device_requests,
             )

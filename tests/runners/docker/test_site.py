@@ -243,7 +243,7 @@ def test_reaches_the_gateway_by_googles_names(contained: "DockerBench") -> None:
     places = [
         ("storage.googleapis.com", 443),
         ("any-bucket.storage.googleapis.com", 443),
-        ("us-central1-ml.googleapis.com", 443),
+        ("an-own-region1-ml.googleapis.com", 443),
         ("metadata.google.internal", 80),
         ("metadata", 80),
     ]
