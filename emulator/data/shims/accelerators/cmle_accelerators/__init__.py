@@ -13,6 +13,8 @@ from cmle_accelerators.accelerator import Accelerator
 
 TPU = "CMLE_TPU_STUB"
 GPU = "CMLE_GPU_STUB"
+# Spans of TensorFlow 2 whose ends the tests of a stub were run with; of TensorFlow 1 it is 1.15.
+_MEASURED = {"TPU": (((2, 4), (2, 11)), ((2, 15), (2, 20))), "GPU": (((2, 1), (2, 20)),)}
 
 
 def begin(environ=os.environ):
@@ -25,6 +27,10 @@ def begin(environ=os.environ):
 
 def _after_tensorflow(kind, install, accelerator):
     def act():
+        refused = _refusal(kind)
+        if refused:
+            logging.getLogger("cmle." + kind.lower()).error(refused)
+            return
         try:
             install(accelerator)
         except Exception:
@@ -36,6 +42,22 @@ def _after_tensorflow(kind, install, accelerator):
             )
 
     imports.after("tensorflow", act)
+
+
+def _refusal(kind):
+    """A sentence for a TensorFlow that a stub would fit by half; empty where it fits."""
+    import tensorflow
+
+    version = tensorflow.__version__
+    minor = tuple(int(number) for number in version.split(".")[:2])
+    spans = _MEASURED[kind]
+    if minor == (1, 15) or any(first <= minor <= last for first, last in spans):
+        return ""
+    listed = ["%d.%d to %d.%d" % (first + last) for first, last in spans]
+    return (
+        "The %s stub is for TensorFlow 1.15 and %s, this is %s, and it was left out: the program "
+        "sees this machine as it is, without a %s."
+    ) % (kind, " and ".join(listed), version, kind)
 
 
 def _is_tensorflow_1():

@@ -5,7 +5,8 @@ rounds. Cancelling wakes it before the cancellation is recorded, so it may go ba
 whoever deletes the iterator waits. With a core or a card in each of many iterators, some do.
 """
 
-from tensorflow.python.data.ops import multi_device_iterator_ops, options
+import tensorflow as tf
+from tensorflow.python.data.ops import multi_device_iterator_ops
 
 from cmle_accelerators.replacing import method
 
@@ -30,6 +31,9 @@ def install():
 
 def untuned(dataset):
     """The dataset without autotuning: AUTOTUNE keeps the parallelism that it begins with."""
-    chosen = options.Options()
-    chosen.autotune.enabled = False
+    chosen = tf.data.Options()
+    if hasattr(chosen, "autotune"):  # from 2.6 on
+        chosen.autotune.enabled = False
+    else:
+        chosen.experimental_optimization.autotune = False
     return dataset.with_options(chosen)

@@ -29,7 +29,8 @@ def _start_xla():
         return
     with tf.init_scope(), tf.device("/CPU:0"):
         # eager: inside a trace the call would only become a node
-        tf.function(_add_one, autograph=False, jit_compile=True)(tf.constant(1.0))
+        option = "experimental_compile" if tf.__version__.startswith("2.4.") else "jit_compile"
+        tf.function(_add_one, autograph=False, **{option: True})(tf.constant(1.0))
 
 
 def _add_one(x):

@@ -174,3 +174,9 @@ def test_networks_with_batch_norm_train(replica: Any, arguments: list[str]) -> N
     ran = replica("2.11", ["-m", "tpu_network", *arguments], **TPU)
     assert ran["finite"] is True, ran.output[-4000:]
     assert ran["predicted"] == [37, 1]
+
+
+def test_layers_compute_in_bfloat16(replica: Any) -> None:
+    ran = replica("2.11", ["-m", "tpu_bfloat16"], **TPU)
+    assert ran["types"] == ["bfloat16", "float32"]
+    assert ran["gradient"] == [[16.0] * 4] * 8

@@ -30,6 +30,12 @@ def test_estimator_learns_evaluates_and_predicts(seen: Any) -> None:
     assert seen["predicted"] == 200
 
 
+def test_estimator_learns_in_bfloat16(seen: Any) -> None:
+    types, error = seen["bfloat16"]
+    assert types == ["bfloat16", "float32"]
+    assert error < 0.5
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
     [

@@ -11,6 +11,7 @@ from tensorflow.contrib import tpu
 outcomes.listen()
 tf.logging.set_verbosity(tf.logging.ERROR)
 contexts = []
+types = []  # of the model that computes in bfloat16
 
 
 def input_fn_of(kind):
@@ -41,7 +42,13 @@ def model_fn_of(kind):
             shape = features.shape
             features = tf.py_func(lambda x: x, [features], tf.float32)
             features.set_shape(shape)
-        totals = tf.layers.dense(features, 1)
+        if kind == "bfloat16":
+            with tpu.bfloat16_scope():
+                totals = tf.layers.dense(tf.cast(features, tf.bfloat16), 1)
+            types.append([totals.dtype.name, tf.trainable_variables()[0].dtype.base_dtype.name])
+            totals = tf.cast(totals, tf.float32)
+        else:
+            totals = tf.layers.dense(features, 1)
         if mode == "infer":
             return tpu.TPUEstimatorSpec(mode, predictions={"total": totals})
         loss = tf.losses.mean_squared_error(labels, totals)
@@ -86,6 +93,9 @@ else:
     report("seen", contexts[:4])
     report("mae", float(good.evaluate(input_fn_of("good"), steps=4)["mae"]))
     report("predicted", len(list(zip(range(200), good.predict(input_fn_of("good"))))))
+    halves = estimator("bfloat16")
+    halves.train(input_fn_of("bfloat16"), max_steps=200)
+    report("bfloat16", [types[0], float(halves.evaluate(input_fn_of("good"), steps=4)["mae"])])
     for kind in ("dynamic", "strings", "python input", "batch of its own", "py_func"):
         check(kind, lambda: train(kind))
     check("no CrossShardOptimizer", lambda: train("no CrossShardOptimizer"))

@@ -93,7 +93,7 @@ found = found.interleave(tf.data.TextLineDataset).map(tf.strings.to_number).batc
 check("local files found", lambda: run(tf.identity, found))
 check("a core fails", lambda: run(lambda x: tf.reshape(x, [7])))
 with tf.device("/job:worker/replica:0/task:0/device:TPU:1"):
-    report("placed", tf.constant(1.0).device)
+    report("placed", tf.add(1.0, 1.0).device)
 
 checkpoint = tf.train.Checkpoint(weight=weight)
 here = tf.train.CheckpointOptions(experimental_io_device="/job:localhost")

@@ -54,15 +54,22 @@ def consume(iterator):
 
 
 autotuned = []  # of the datasets that an iterator was made of
-make = tf.data.Dataset._apply_debug_options
+name = "_apply_debug_options"
+if not hasattr(tf.data.Dataset, name):
+    name = "_apply_options"  # TensorFlow 2.4
+make = getattr(tf.data.Dataset, name)
 
 
 def recorded(dataset):
-    autotuned.append(dataset.options().autotune.enabled)
+    options = dataset.options()
+    if hasattr(options, "autotune"):
+        autotuned.append(options.autotune.enabled)
+    else:
+        autotuned.append(options.experimental_optimization.autotune)
     return make(dataset)
 
 
-tf.data.Dataset._apply_debug_options = recorded
+setattr(tf.data.Dataset, name, recorded)
 iter(distributed)
 report("autotuned", autotuned)
 epochs = 0

@@ -1,6 +1,6 @@
 """Checkpoints, SavedModels and summaries: their files are the TPU's host's, so gs:// only."""
 
-from tensorflow.python.framework import ops
+import tensorflow as tf
 from tensorflow.python.ops import summary_ops_v2
 
 from cmle_accelerators import local_files
@@ -14,7 +14,7 @@ except ImportError:
 
 def install(state):
     def refuse_local(path, options=None):
-        if isinstance(path, ops.Tensor):
+        if isinstance(path, tf.Tensor):
             path = path.numpy() if hasattr(path, "numpy") else None  # unknown while tracing
         if isinstance(path, bytes):
             path = path.decode("utf-8", "replace")

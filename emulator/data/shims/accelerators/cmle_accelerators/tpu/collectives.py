@@ -2,11 +2,16 @@
 
 import os
 
-from tensorflow.python.distribute import tpu_util
+import tensorflow as tf
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import array_ops, collective_ops
 from tensorflow.python.ops import control_flow_v2_func_graphs as branches
 from tensorflow.python.tpu.ops import tpu_ops
+
+try:
+    from tensorflow.python.distribute import tpu_util
+except ImportError:  # TensorFlow 2.4
+    from tensorflow.python.distribute import tpu_values as tpu_util
 
 from cmle_accelerators.replacing import everywhere
 
@@ -57,7 +62,7 @@ def install():
         gathered.set_shape([context.cores] + x.shape.as_list())
         mine = [
             array_ops.gather(
-                array_ops.stack(array_ops.split(gathered[core], split_count, axis=split_dimension)),
+                tf.stack(array_ops.split(gathered[core], split_count, axis=split_dimension)),
                 context.replica_id,
             )
             for core in range(context.cores)

@@ -1,10 +1,11 @@
 """Input pipelines of a strategy run on the TPU's host: what they may not do, and batch sizes."""
 
 import numpy as np
+import tensorflow as tf
 from tensorflow.python.data.experimental.ops import distribute as batching
 from tensorflow.python.distribute import tpu_strategy
 from tensorflow.python.eager import context
-from tensorflow.python.framework import ops, tensor_util
+from tensorflow.python.framework import tensor_util
 
 from cmle_accelerators import findings, pipelines
 from cmle_accelerators.replacing import method
@@ -87,7 +88,7 @@ def _nodes(graph):
 
 
 def _strings(tensor):
-    if not isinstance(tensor, ops.Tensor) or tensor.dtype.name != "string":
+    if not isinstance(tensor, tf.Tensor) or tensor.dtype.name != "string":
         return []
     value = tensor.numpy() if hasattr(tensor, "numpy") else tensor_util.constant_value(tensor)
     return [] if value is None else list(np.ravel(value)[:_LOOKED_AT])

@@ -3,6 +3,7 @@
 import itertools
 import logging
 
+import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.framework import dtypes, ops, tensor_spec
 from tensorflow.python.ops import array_ops, control_flow_ops, gen_resource_variable_ops
@@ -42,8 +43,10 @@ class CoreContext(TPUReplicateContext):
         self.collectives += 1
         return self._first_key + self.collectives
 
-    def get_replicated_var_handle(self, name, handle_id, vars_, is_mirrored=False, is_packed=False):
-        handles = [getattr(variable, "handle", variable) for variable in vars_]
+    def get_replicated_var_handle(self, *arguments, **options):
+        # the variables come after a name, and from 2.9 on an id
+        variables = next(one for one in arguments if isinstance(one, (list, tuple)))
+        handles = [getattr(variable, "handle", variable) for variable in variables]
         self._kept.append(handles)  # ids stay theirs
         self.handles[id(handles[0])] = handles
         return handles[min(self._replica, len(handles) - 1)]
@@ -130,7 +133,7 @@ def _trace_once(computation, inputs, flat, step):
         with ops.device(tpu_system.cpu(core)):
             result = function._call_flat([_turn_of_its_own()] + flat[core], mine)
         values = nest.flatten(result) if result is not None else []
-        outputs.append([value for value in values if isinstance(value, ops.Tensor)])
+        outputs.append([value for value in values if isinstance(value, tf.Tensor)])
     return outputs
 
 

@@ -31,7 +31,7 @@ class State(object):
 
     @property
     def started(self):
-        return bool(tpu_strategy_util.get_initialized_tpu_systems())
+        return bool(tpu_strategy_util._INITIALIZED_TPU_SYSTEMS)
 
 
 def install(cores):
