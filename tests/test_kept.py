@@ -1,3 +1,4 @@
+import asyncio
 import os
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from emulator import kept
 from emulator.kept import Kept
+from emulator.staging import Folders
 
 LIBRARY = "lib/python3.7/site-packages"
 
@@ -23,9 +25,39 @@ def test_copy_is_the_taker_s_own(tmp_path: Path) -> None:
         assert shelf.copy("key", tmp_path / name)
         module = tmp_path / name / LIBRARY / "trainer.py"
         assert module.read_text() == "NAME = 'trainer'"
-        module.write_text("NAME = 'spoilt'")
+        module.write_text("NAME = 'another'")
     assert not shelf.copy("another", tmp_path / "three")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "one", "root", "two"]
+
+
+async def make(folders: Folders, *names: str) -> str:
+    async with folders.making("key") as making:
+        (making.work_dir / "trainer-1.0.tar.gz").touch()
+        installed(Path(making.root), *names)
+        return await making.keep()
+
+
+def test_new_data_directory_takes_what_another_installed(tmp_path: Path) -> None:
+    shelf = Kept(tmp_path / "kept")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    first = asyncio.run(make(Folders(tmp_path / "one", shelf), "trainer"))
+    again = Folders(tmp_path / "two", shelf)
+    second = asyncio.run(again.find("key"))
+    assert (first, second) == (str(tmp_path / "one" / "key"), str(tmp_path / "two" / "key"))
+    module = Path(second, LIBRARY, "trainer.py")
+    assert module.read_text() == "NAME = 'trainer'"
+    assert module.stat().st_mode & 0o222 == 0
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["key"]
+    assert asyncio.run(again.find("another")) == ""
+    assert asyncio.run(Folders(tmp_path / "one").find("key")) == first
+
+
+def test_job_with_a_dependency_is_installed_in_every_data_directory(tmp_path: Path) -> None:
+    shelf = Kept(tmp_path / "kept")
+    (tmp_path / "one").mkdir()
+    asyncio.run(make(Folders(tmp_path / "one", shelf), "trainer", "dependency"))
+    assert asyncio.run(Folders(tmp_path / "two", shelf).find("key")) == ""
 
 
 def test_what_came_beside_the_archives_is_not_kept(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from emulator.commands import run
 from emulator.datadir import DataDir
 from emulator.errors import OperatorError
 from emulator.isolation import choose
-from emulator.kept import Kept
 from emulator.package_index import PackageIndex
 from emulator.packaging import build
 from emulator.runners.process import ProcessRunner
@@ -131,7 +130,6 @@ class Bench:
         self.runtime = runtime
         self.isolation: Isolation = isolation
         self.links = links
-        self.kept: Kept | None = None
         self.lines: list[tuple[str, str]] = []
 
     def report(self, message: str, severity: str = "INFO") -> None:
@@ -140,7 +138,7 @@ class Bench:
     async def install(self, *packages: Package) -> Staged:
         installer = Installer(
             ProcessRunner(self.data.root, self.data.instance),
-            Folders(self.data.staged, self.kept),
+            Folders(self.data.staged),
             isolation=self.isolation,
             index=PackageIndex.of_wheelhouse(self.links),
         )
@@ -216,29 +214,6 @@ def test_second_time_is_answered_without_pip(plain: Bench, tmp_path: Path) -> No
         "Installing the package",
         "Already installed",
     ]
-
-
-def test_new_data_directory_takes_what_another_installed(plain: Bench, tmp_path: Path) -> None:
-    package = sdist(tmp_path, "trainer", {"trainer.py": "X = 7"}, requires=("shared",))
-    plain.kept = Kept(tmp_path / "kept")
-    first = plain.run(package)
-    plain.lines.clear()
-    plain.data.close()
-    plain.data = DataDir(tmp_path / "another")
-    plain.data.open()
-    second = plain.run(package)
-    plain.data.close()
-    assert any("Already installed" in text for text in plain.texts("INFO"))
-    assert imported(second, "import trainer; print(trainer.X)") == "7"
-    assert snapshot(second.root) != snapshot(first.root)
-    assert [path.name for path in Path(second.root).parent.glob(".*")] == []
-
-
-def test_what_an_index_brought_is_not_kept(plain: Bench, tmp_path: Path) -> None:
-    wheel(plain.links, "lacking", {"lacking.py": ""})
-    plain.kept = Kept(tmp_path / "kept")
-    plain.run(sdist(tmp_path, "trainer", {"trainer.py": ""}, requires=("lacking",)))
-    assert not (tmp_path / "kept").exists()
 
 
 def test_other_contents_are_another_folder(plain: Bench, tmp_path: Path) -> None:
