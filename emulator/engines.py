@@ -11,6 +11,7 @@ from emulator import isolation
 from emulator.cluster import Isolation
 from emulator.datadir import DataDir
 from emulator.errors import OperatorError
+from emulator.kept import Kept
 from emulator.package_index import PackageIndex
 from emulator.preparation import RuntimeSource
 from emulator.runners import Runner
@@ -95,7 +96,7 @@ def _process(
     )
     installer = Installer(
         runner,
-        Folders(data.staged),
+        Folders(data.staged, Kept(wanted.cache_dir / "installed")),
         isolation=level,
         index=index,
         allow_hosts=wanted.allow_hosts,

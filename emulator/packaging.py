@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -120,11 +121,21 @@ def _build(
 ) -> list[Path]:
     """Run setup.py as gcloud does, in order, until one try ends well."""
     output = ""
-    ways = [[str(python)]] if python else list(with_setuptools(environment))
-    if not ways and generated:
-        return [_write_archive(work, generated)]
+    known = [[str(python)]] if python else []
+    others = iter(()) if python else with_setuptools(environment)
+
+    def ways() -> Iterator[list[str]]:
+        yield from known
+        for way in others:  # only who is needed is asked for setuptools
+            known.append(way)
+            yield way
+
+    if next(ways(), None) is None:
+        if generated:
+            return [_write_archive(work, generated)]
+        known.append(_with_fetched_setuptools())
     for number, options in enumerate(_TRIES):
-        for way in ways or [_with_fetched_setuptools()]:
+        for way in ways():
             dist, base = work / f"dist{number}", work / f"build{number}"
             words = [word.format(base=base) for word in options]
             argv = [*way, "setup.py", *words, "sdist", "--dist-dir", str(dist)]
@@ -163,11 +174,15 @@ def with_setuptools(environment: Mapping[str, str]) -> Iterator[list[str]]:
     """The emulator's own interpreter and the machine's, as gcloud takes its own and python."""
     path = environment.get("PATH", os.defpath)
     for found in (sys.executable, shutil.which("python3", path=path)):
-        if found:
-            argv = [found, "-c", "import setuptools"]
-            asked = subprocess.run(argv, capture_output=True, env={"PATH": path}, check=False)
-            if asked.returncode == 0:
-                yield [found]
+        if found and _has_setuptools(found, path):
+            yield [found]
+
+
+@cache
+def _has_setuptools(python: str, path: str) -> bool:
+    argv = [python, "-c", "import setuptools"]
+    asked = subprocess.run(argv, capture_output=True, env={"PATH": path}, check=False)
+    return asked.returncode == 0
 
 
 def _with_fetched_setuptools() -> list[str]:

@@ -20,6 +20,7 @@ from emulator.cluster import Bind, Isolation, SiteSpec
 from emulator.errors import CmleError, OperatorError
 from emulator.folder_lock import exclusive
 from emulator.installation import Grounds, installation, pip_commands, user_base
+from emulator.kept import Kept
 from emulator.package_index import PackageIndex
 from emulator.runners import Runner, Site
 from emulator.runtimes import Runtime
@@ -137,15 +138,18 @@ class Making(Protocol):
 
 
 class Folders:
-    """Installations as read-only folders of the data directory."""
+    """Installations as read-only folders of the data directory; ``kept`` has more to copy."""
 
-    def __init__(self, staged: Path) -> None:
+    def __init__(self, staged: Path, kept: Kept | None = None) -> None:
         self.locks = staged
+        self._kept = kept
 
     async def find(self, key: str) -> str:
         """See ``Shelf.find``."""
         root = self.locks / key
-        return str(root) if root.is_dir() else ""
+        if root.is_dir() or (self._kept and await asyncio.to_thread(self._kept.copy, key, root)):
+            return str(root)
+        return ""
 
     @contextlib.asynccontextmanager
     async def making(self, key: str) -> AsyncIterator[Making]:
@@ -156,20 +160,24 @@ class Folders:
         try:
             (part / "work").mkdir(parents=True)
             (part / "root").mkdir()
-            yield _Folder(part, self.locks / key)
+            yield _Folder(part, self.locks / key, self._kept)
         finally:
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
 
 
 class _Folder:
-    def __init__(self, part: Path, final: Path) -> None:
+    def __init__(self, part: Path, final: Path, kept: Kept | None) -> None:
         self.work_dir = part / "work"
         self.root = str(part / "root")
         self._final = final
+        self._kept = kept
 
     async def keep(self) -> str:
         await asyncio.to_thread(_protect, Path(self.root))
         Path(self.root).rename(self._final)
+        if self._kept:
+            archives = len(list(self.work_dir.iterdir()))
+            await asyncio.to_thread(self._kept.keep, self._final.name, self._final, archives)
         return str(self._final)
 
 

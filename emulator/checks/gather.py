@@ -29,6 +29,7 @@ from emulator.checks.sources import Subject
 from emulator.cluster import Bind, Exit, Isolation, Replica, SiteSpec
 from emulator.datadir import DataDir
 from emulator.errors import OperatorError
+from emulator.kept import Kept
 from emulator.package_index import PackageIndex
 from emulator.progress import Progress
 from emulator.resources import ParameterSpec
@@ -56,7 +57,8 @@ _UNREACHED: Final = ("Tunnel connection failed", "NewConnectionError", "Connecti
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How to gather: where things are kept, and what may run how.
 
-    ``built`` is the folder in which the archives stay, if they are wanted afterwards.
+    ``built`` is the folder in which the archives stay, if they are wanted afterwards;
+    ``kept`` has installations of earlier checks and jobs.
     """
 
     runtimes: Runtimes
@@ -66,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     imports: bool = True
     deadline_s: float = 20.0
     built: Path | None = None
+    kept: Kept | None = None
 
 
 async def gather(
@@ -354,7 +357,7 @@ class _Work:
 
         installer = Installer(
             self._runner,
-            Folders(self._data_dir.staged),
+            Folders(self._data_dir.staged, self._settings.kept),
             isolation=self._settings.isolation,
             index=self._settings.index,
         )

@@ -17,6 +17,7 @@ from emulator.comparison import Tolerance
 from emulator.errors import OperatorError
 from emulator.exports.check import keep
 from emulator.findings import Report, Severity
+from emulator.kept import Kept
 from emulator.package_index import PackageIndex
 from emulator.progress import Progress, Step
 from emulator.runtimes import Runtimes
@@ -75,4 +76,5 @@ def _settings(choices: Choices, level: Isolation, built: Path) -> Settings:
         imports=level == "namespaces" or choices.isolation == "none",
         deadline_s=choices.deadline_s,
         built=built,
+        kept=Kept(choices.cache_dir / "installed"),
     )

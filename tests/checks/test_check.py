@@ -101,9 +101,12 @@ def test_hostile_package_touches_nothing_outside_and_leaves_nothing(tmp_path: Pa
     for name in ("setup.py", "trainer/__init__.py"):
         (root / name).write_text(code + (root / name).read_text())
     before = sorted(path for path in tmp_path.rglob("*"))
-    report = look(tmp_path, root, root / "job.yaml")
+    cache = tmp_path / "cache"
+    report = look(tmp_path, root, root / "job.yaml", cached=True)  # installed here and now
     assert "import-side-effects" in {finding.rule for finding in report.findings}
     shutil.rmtree(tmp_path / "wheels")
+    (cache / "runtimes").unlink()
+    shutil.rmtree(cache)
     assert sorted(path for path in tmp_path.rglob("*")) == before
     assert not Path("/usr/local/escaped.txt").exists()
     assert not Path("escaped.txt").exists()
