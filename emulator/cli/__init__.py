@@ -1,6 +1,7 @@
 """The command line: ``cmle``, in the grammar of ``gcloud ai-platform``."""
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -126,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             )
         )
         code = 1
+    gc.freeze()  # the interpreter's end looks at nothing again: 40 ms of a short command
     sys.exit(code if isinstance(code, int) else 0)
 
 
