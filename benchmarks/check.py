@@ -1,5 +1,6 @@
 """``cmle check`` of a package, beside the bare import of its module in the same runtime."""
 
+import secrets
 import shutil
 import sys
 import tempfile
@@ -32,13 +33,16 @@ def figure(version: str, options: Options) -> Figure:
     with tempfile.TemporaryDirectory(prefix="cmle-bench-") as name:
         folder = Path(name) / "taxifare"
         shutil.copytree(fixtures(TAXIFARE[version]), folder)
-        look = [str(CMLE), "check", str(folder), "--config", str(folder / "job.yaml")]
+        config = folder / "job.yaml"
+        config.write_text(config.read_text().replace("{bucket}", "my-bucket"))
+        look = [str(CMLE), "check", str(folder), "--config", str(config)]
         plain = [made.python, "-c", IMPORT, str(folder)]
         options.say(f"check: a first look, runtime {version}")
         cost(look)
         for number in range(times):
             options.say(f"check: round {number + 1}")
-            (folder / "trainer" / "round.py").write_text(f"NUMBER = {number}\n")
+            fresh = secrets.token_hex(8)  # no installation of it is kept
+            (folder / "trainer" / "round.py").write_text(f"ROUND = {fresh!r}\n")
             anew.append(cost(look).seconds)
             known.append(cost(look).seconds)
             peer.append(cost(plain).seconds)

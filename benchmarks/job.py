@@ -1,6 +1,7 @@
 """A job that only prints, beside ``python -m`` of its module in the same environment."""
 
 import contextlib
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -38,6 +39,8 @@ def figures(options: Options) -> Iterator[Figure]:
             emulator.client() as client,
         ):
             copy = Path(shutil.copytree(trainer, Path(name) / "prints"))
+            fresh = secrets.token_hex(8)  # no installation of it is kept
+            (copy / "trainer" / "fresh.py").write_text(f"FRESH = {fresh!r}\n")
             yield compared(client, made, copy, options)
 
 

@@ -76,7 +76,7 @@ def figures(options: Options) -> Iterator[Figure]:
                 ),
                 Row(what="asks for a bucket", here=f"{median(taken['test_bucket']):.3f} s"),
                 Row(
-                    what="the first one, which starts, builds, installs",
+                    what="the first one, which starts and builds",
                     here=f"{taken['test_first'][0]:.2f} s",
                 ),
             ),
