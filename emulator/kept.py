@@ -48,9 +48,8 @@ class Kept:
 
     def keep(self, key: str, root: Path, archives: int) -> None:
         """Keep a copy of what was made of so many archives, if nothing else came with them."""
-        if len(list(root.glob("lib/python*/site-packages/*-info"))) > archives or _size(root) > (
-            _MOST_BYTES
-        ):
+        installed = len(list(root.glob("lib/python*/site-packages/*-info")))
+        if installed > archives or _size(root) > _MOST_BYTES:
             return
         part = self._folder / f".{secrets.token_hex(8)}"
         with contextlib.suppress(OSError, shutil.Error):  # a cache may be full, or read-only

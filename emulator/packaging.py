@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -121,21 +122,17 @@ def _build(
 ) -> list[Path]:
     """Run setup.py as gcloud does, in order, until one try ends well."""
     output = ""
-    known = [[str(python)]] if python else []
-    others = iter(()) if python else with_setuptools(environment)
 
     def ways() -> Iterator[list[str]]:
-        yield from known
-        for way in others:  # only who is needed is asked for setuptools
-            known.append(way)
-            yield way
+        """One after another: only who is needed is asked for setuptools."""
+        return iter([[str(python)]]) if python else with_setuptools(environment)
 
-    if next(ways(), None) is None:
-        if generated:
-            return [_write_archive(work, generated)]
-        known.append(_with_fetched_setuptools())
+    is_missing = next(ways(), None) is None
+    if is_missing and generated:
+        return [_write_archive(work, generated)]
+    fetched = [_with_fetched_setuptools()] if is_missing else []
     for number, options in enumerate(_TRIES):
-        for way in ways():
+        for way in chain(ways(), fetched):
             dist, base = work / f"dist{number}", work / f"build{number}"
             words = [word.format(base=base) for word in options]
             argv = [*way, "setup.py", *words, "sdist", "--dist-dir", str(dist)]
