@@ -13,20 +13,26 @@ _LONGEST_DOMAIN: Final = 222
 _SHORTEST: Final = 3
 
 
-def check_bucket(name: str) -> str:
-    """Answer the name, or refuse it as Cloud Storage does."""
+def can_be_bucket(name: str) -> bool:
+    """Whether a bucket of this name may exist; some that do are Google's own."""
     longest = _LONGEST_DOMAIN if "." in name else _LONGEST_BUCKET
-    is_valid = (
-        _BUCKET.fullmatch(name)
+    return (
+        _BUCKET.fullmatch(name) is not None
         and _SHORTEST <= len(name) <= longest
         and all(0 < len(label) <= _LONGEST_BUCKET for label in name.split("."))
         and not _ADDRESS.fullmatch(name)
-        and not name.startswith("goog")
-        and "google" not in name
     )
-    if not is_valid:
-        raise Refusal(400, "invalid", f"Invalid bucket name: '{name}'", "InvalidBucketName")
+
+
+def check_bucket(name: str) -> str:
+    """Answer the name of a new bucket, or refuse it as Cloud Storage does."""
+    if not can_be_bucket(name) or name.startswith("goog") or "google" in name:
+        raise Refusal(400, "invalid", invalid_bucket(name), "InvalidBucketName")
     return name
+
+
+def invalid_bucket(name: str) -> str:
+    return f"Invalid bucket name: '{name}'"
 
 
 def check_object(name: str) -> str:

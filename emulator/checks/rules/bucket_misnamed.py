@@ -10,8 +10,7 @@ from typing import Final
 
 from emulator.checks.evidence import Evidence
 from emulator.findings import Finding, Severity
-from emulator.storage.naming import check_bucket
-from emulator.storage.refusals import Refusal
+from emulator.storage.naming import can_be_bucket, invalid_bucket
 
 SEVERITY: Final = Severity.ERROR
 _BUCKET: Final = re.compile(r"gs://([^/\s,'\"]+)")
@@ -23,21 +22,12 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     seen: set[str] = set()
     for field, text in {"jobDir": training.job_dir, "args": " ".join(training.args)}.items():
         for bucket in _BUCKET.findall(text):
-            refusal = _refusal(bucket)
-            if refusal and bucket not in seen:
+            if bucket not in seen and not can_be_bucket(bucket):
                 seen.add(bucket)
                 yield Finding(
                     message=f"gs://{bucket} can be no bucket.",
-                    cloud=refusal,
+                    cloud=invalid_bucket(bucket),
                     fix="Name a bucket of 3 to 63 lower-case letters, digits, '-', '_' and '.'.",
                     path=request.path,
                     line=request.line(field),
                 )
-
-
-def _refusal(bucket: str) -> str:
-    try:
-        check_bucket(bucket)
-    except Refusal as refusal:
-        return refusal.message
-    return ""
